@@ -1,0 +1,1 @@
+//! The nars3 command: Nix binary caches on S3

@@ -1,0 +1,1 @@
+//! Closures, plans and the bounded pipeline that copies between two Nix stores

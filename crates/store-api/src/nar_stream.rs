@@ -1,0 +1,258 @@
+//! A NAR on its way from one store to another.
+//!
+//! The channel is bounded, so a fast producer waits for a slow consumer and memory stays constant. It carries an
+//! explicit end mark: a producer that panics, is cancelled or merely forgets to finish is an error at the other side,
+//! never a short NAR that looks whole.
+
+use std::io::{self, Read, Write};
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::mpsc;
+
+use crate::StoreError;
+
+/// Bytes that a `NarWriter` gathers before it sends them on. Large enough that a channel operation costs nothing
+/// beside hashing the bytes, small enough that thirty NARs in flight are a few MiB.
+pub const CHUNK_SIZE: usize = 128 * 1024;
+
+/// Chunks that may wait between the two sides of one NAR.
+const CHUNKS_IN_FLIGHT: usize = 4;
+
+#[derive(Debug)]
+enum Message {
+    Data(Bytes),
+    End,
+    Failed(StoreError),
+}
+
+/// The receiving side of a NAR.
+#[derive(Debug)]
+pub struct NarStream {
+    receiver: mpsc::Receiver<Message>,
+    ended: bool,
+}
+
+/// The sending side of a NAR. Dropped without `finish`, it leaves the receiver with `StoreError::NarInterrupted`.
+#[derive(Debug)]
+pub struct NarSender {
+    sender: mpsc::Sender<Message>,
+}
+
+impl NarStream {
+    /// A sender and the stream that it feeds.
+    pub fn channel() -> (NarSender, Self) {
+        let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
+        (NarSender { sender }, Self { receiver, ended: false })
+    }
+
+    /// Runs `produce` on the blocking pool and gives the stream of what it writes. An error it returns, or a panic,
+    /// reaches the consumer. Must be called inside a tokio runtime.
+    pub fn from_blocking<F>(produce: F) -> Self
+    where
+        F: FnOnce(&mut NarWriter) -> Result<(), StoreError> + Send + 'static,
+    {
+        let (sender, stream) = Self::channel();
+        tokio::task::spawn_blocking(move || {
+            let mut writer = sender.into_writer();
+            match produce(&mut writer) {
+                Ok(()) => writer.finish(),
+                Err(error) => writer.fail(error),
+            }
+        });
+        stream
+    }
+
+    /// The next chunk, or `None` after the producer declared the NAR complete.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let message = self.receiver.recv().await;
+        self.accept(message)
+    }
+
+    /// As `next`, for a thread that may block. Must not be called on an async worker.
+    pub fn blocking_next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let message = self.receiver.blocking_recv();
+        self.accept(message)
+    }
+
+    /// The stream as a `Read`, for a thread that may block. A `StoreError` of the producer travels inside the
+    /// `io::Error`; `StoreError::from_carrier` takes it out again.
+    pub fn into_reader(self) -> NarReader {
+        NarReader { stream: self, current: Bytes::new() }
+    }
+
+    fn accept(&mut self, message: Option<Message>) -> Result<Option<Bytes>, StoreError> {
+        match message {
+            Some(Message::Data(bytes)) => Ok(Some(bytes)),
+            Some(Message::End) => {
+                self.ended = true;
+                Ok(None)
+            }
+            Some(Message::Failed(error)) => Err(error),
+            None => Err(StoreError::NarInterrupted),
+        }
+    }
+}
+
+/// The consumer went away; there is nobody to send to.
+fn hung_up() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "the consumer of a NAR went away")
+}
+
+impl NarSender {
+    /// Sends a chunk, waiting for room. An error means that the consumer went away.
+    pub async fn send(&mut self, chunk: Bytes) -> io::Result<()> {
+        self.sender.send(Message::Data(chunk)).await.map_err(|_| hung_up())
+    }
+
+    /// As `send`, for a thread that may block.
+    pub fn blocking_send(&mut self, chunk: Bytes) -> io::Result<()> {
+        self.sender.blocking_send(Message::Data(chunk)).map_err(|_| hung_up())
+    }
+
+    /// Declares the NAR complete. That the consumer went away meanwhile is its own business.
+    pub async fn finish(self) {
+        let _ = self.sender.send(Message::End).await;
+    }
+
+    /// Tells the consumer that the NAR cannot be completed, and why.
+    pub async fn fail(self, error: StoreError) {
+        let _ = self.sender.send(Message::Failed(error)).await;
+    }
+
+    /// The sender as a `Write` that gathers chunks of `CHUNK_SIZE`, for a thread that may block.
+    pub fn into_writer(self) -> NarWriter {
+        NarWriter { sender: self, buffer: BytesMut::new() }
+    }
+}
+
+/// A `Write` whose bytes become the chunks of a `NarStream`. For threads that may block.
+#[derive(Debug)]
+pub struct NarWriter {
+    sender: NarSender,
+    buffer: BytesMut,
+}
+
+impl NarWriter {
+    /// Sends what is left and declares the NAR complete.
+    pub fn finish(mut self) {
+        if self.send_buffer().is_ok() {
+            let _ = self.sender.sender.blocking_send(Message::End);
+        }
+    }
+
+    /// Tells the consumer that the NAR cannot be completed, and why.
+    pub fn fail(self, error: StoreError) {
+        let _ = self.sender.sender.blocking_send(Message::Failed(error));
+    }
+
+    fn send_buffer(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let chunk = self.buffer.split().freeze();
+        self.sender.blocking_send(chunk)
+    }
+}
+
+impl Write for NarWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.buffer.capacity() == 0 {
+            self.buffer.reserve(CHUNK_SIZE);
+        }
+        let room = CHUNK_SIZE - self.buffer.len();
+        let taken = bytes.len().min(room);
+        self.buffer.extend_from_slice(bytes.get(..taken).unwrap_or(bytes));
+        if self.buffer.len() >= CHUNK_SIZE {
+            self.send_buffer()?;
+        }
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.send_buffer()
+    }
+}
+
+/// A `Read` over a `NarStream`. For threads that may block.
+#[derive(Debug)]
+pub struct NarReader {
+    stream: NarStream,
+    current: Bytes,
+}
+
+impl Read for NarReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.stream.blocking_next().map_err(StoreError::into_carrier)? {
+                Some(chunk) => self.current = chunk,
+                None => return Ok(0),
+            }
+        }
+        let count = buffer.len().min(self.current.len());
+        let chunk = self.current.split_to(count);
+        buffer.get_mut(..count).unwrap_or_default().copy_from_slice(&chunk);
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_written_arrives_whole() {
+        let data: Vec<u8> = (0..3 * CHUNK_SIZE + 17).map(|i| (i % 251) as u8).collect();
+        let sent = data.clone();
+        let stream = NarStream::from_blocking(move |writer| {
+            writer.write_all(&sent).map_err(|source| StoreError::Backend {
+                store: "test".into(),
+                action: "write".into(),
+                source: source.into(),
+            })
+        });
+        let read = tokio::task::spawn_blocking(move || {
+            let mut all = Vec::new();
+            stream.into_reader().read_to_end(&mut all).map(|_| all)
+        });
+        assert_eq!(read.await.unwrap().unwrap(), data);
+    }
+
+    #[tokio::test]
+    async fn a_sender_that_vanishes_is_not_an_end() {
+        let (mut sender, mut stream) = NarStream::channel();
+        sender.send(Bytes::from_static(b"half")).await.unwrap();
+        drop(sender);
+        assert_eq!(stream.next().await.unwrap().unwrap(), "half");
+        assert!(matches!(stream.next().await, Err(StoreError::NarInterrupted)));
+    }
+
+    #[tokio::test]
+    async fn a_producer_that_panics_is_not_an_end() {
+        let mut stream = NarStream::from_blocking(|_| panic!("on purpose"));
+        assert!(matches!(stream.next().await, Err(StoreError::NarInterrupted)));
+    }
+
+    #[tokio::test]
+    async fn the_producers_error_reaches_a_reader() {
+        let stream = NarStream::from_blocking(|_| {
+            Err(StoreError::Unsupported { store: "test".into(), operation: "produce" })
+        });
+        let result = tokio::task::spawn_blocking(move || stream.into_reader().read_to_end(&mut Vec::new()));
+        let error = StoreError::from_carrier(result.await.unwrap().unwrap_err());
+        assert!(matches!(error, Ok(StoreError::Unsupported { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_consumer_that_leaves_stops_the_producer() {
+        let (mut sender, stream) = NarStream::channel();
+        drop(stream);
+        let error = sender.send(Bytes::from_static(b"x")).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+}

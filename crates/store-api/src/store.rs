@@ -1,0 +1,140 @@
+//! The one trait that every store implements.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use nars3_narinfo::PathInfo;
+use nars3_store_path::{HashPart, PublicKeys, StoreDir, StorePath};
+
+use crate::{NarStream, Staged, StoreError};
+
+/// Path infos that the provided methods ask for at once.
+const CONCURRENT_QUERIES: usize = 32;
+
+/// In which order a store wants the NARs of a closure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NarOrder {
+    /// Any order, any number at once: only `publish` follows the references.
+    Any,
+    /// A path's references must be published before its NAR is staged (a nix-daemon registers while it reads).
+    ReferencesFirst,
+}
+
+/// How many staged paths a store wants to publish at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Publication {
+    /// One by one, each after its references (a cache: one narinfo is one object).
+    Singly,
+    /// In batches that may hold a path together with its references (a database: one transaction).
+    InBatches,
+}
+
+/// How a store wants to be written to.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct WriteBehaviour {
+    /// The order of the NARs.
+    pub nar_order: NarOrder,
+    /// The grouping of the publications.
+    pub publication: Publication,
+    /// The keys that must have signed a path before it may come in, unless its content address proves it.
+    /// `None`: the store takes what it is given (a binary cache, as in Nix).
+    pub required_signatures: Option<Arc<PublicKeys>>,
+}
+
+impl WriteBehaviour {
+    /// The behaviour of a binary cache: any order, one by one, no signatures asked.
+    pub fn cache() -> Self {
+        Self { nar_order: NarOrder::Any, publication: Publication::Singly, required_signatures: None }
+    }
+
+    /// The behaviour of a store on this machine, with a database.
+    pub fn database(required_signatures: Option<Arc<PublicKeys>>) -> Self {
+        Self { nar_order: NarOrder::Any, publication: Publication::InBatches, required_signatures }
+    }
+}
+
+/// How one path is to be added.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct StageOptions {
+    /// Replace what the store has, instead of keeping it.
+    pub repair: bool,
+}
+
+impl StageOptions {
+    /// Options that replace what the store has.
+    pub fn repairing() -> Self {
+        Self { repair: true }
+    }
+}
+
+/// A Nix store: a binary cache, the store of this machine, a chroot store, a daemon. `Display` gives its URL, without
+/// credentials.
+///
+/// Adding a path takes two steps, so that the NARs of a closure can travel in any order while its paths become valid
+/// in the order of their references: `stage` takes the NAR in and verifies it, `publish` makes the path visible.
+#[async_trait]
+pub trait Store: fmt::Debug + fmt::Display + Send + Sync {
+    /// The directory that the store's paths are printed under.
+    fn store_dir(&self) -> &StoreDir;
+
+    /// What the store knows of `path`; `None` if it is not valid there.
+    async fn path_info(&self, path: &StorePath) -> Result<Option<Arc<PathInfo>>, StoreError>;
+
+    /// The full path whose hash part is `hash_part`; `None` if there is none.
+    async fn path_from_hash_part(&self, hash_part: &HashPart) -> Result<Option<StorePath>, StoreError>;
+
+    /// What the store knows of each of `paths`; those that are not valid are left out. Stores with a cheaper way than
+    /// one query a path override this.
+    async fn path_infos(
+        &self,
+        paths: &[StorePath],
+    ) -> Result<HashMap<StorePath, Arc<PathInfo>>, StoreError> {
+        // Owned paths: a stream that borrows through `buffer_unordered` is not general enough for `Send` futures.
+        let queries: Vec<_> = paths
+            .iter()
+            .cloned()
+            .map(|path| async move { Ok((self.path_info(&path).await?, path)) })
+            .collect();
+        futures::stream::iter(queries)
+            .buffer_unordered(CONCURRENT_QUERIES)
+            .try_filter_map(|(info, path)| async move { Ok(info.map(|info| (path, info))) })
+            .try_collect()
+            .await
+    }
+
+    /// Those of `paths` that are valid here. Unlike `path_infos` it may answer from a listing, but it never answers
+    /// from a cache that outlives the process: a push believes it.
+    async fn valid_paths(&self, paths: &[StorePath]) -> Result<Vec<StorePath>, StoreError> {
+        let known = self.path_infos(paths).await?;
+        Ok(paths.iter().filter(|path| known.contains_key(*path)).cloned().collect())
+    }
+
+    /// The hash parts of all valid paths, in no particular order.
+    fn list(&self) -> BoxStream<'_, Result<HashPart, StoreError>>;
+
+    /// The NAR of a path, uncompressed. Bytes that do not have the NarHash and NarSize of `info` end in an error, not
+    /// in a completed stream.
+    async fn nar(&self, info: &PathInfo) -> Result<NarStream, StoreError>;
+
+    /// How this store wants to be written to.
+    fn write_behaviour(&self) -> WriteBehaviour;
+
+    /// Takes in the NAR of a path and verifies that it has the NarHash and NarSize of `info`. Nothing becomes visible.
+    async fn stage(
+        &self,
+        info: PathInfo,
+        nar: NarStream,
+        options: StageOptions,
+    ) -> Result<Staged, StoreError>;
+
+    /// Makes staged paths valid. Each reference of each must be valid already or, where `Publication::InBatches`, in
+    /// the same batch; otherwise `StoreError::MissingReference`, and nothing of the batch has become visible.
+    async fn publish(&self, batch: Vec<Staged>) -> Result<(), StoreError>;
+}
