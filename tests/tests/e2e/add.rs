@@ -1,0 +1,116 @@
+//! Paths added without Nix, and looked at: `add`, `path-info`, `store info`, `store ls`, `store cat`, `nar`, `hash`.
+
+use anyhow::{Context, Result};
+use nars3_tests::audit::{audit, field};
+use nars3_tests::closure::narinfo_key;
+use nars3_tests::nix::{Chroot, Nix};
+use nars3_tests::server::Access;
+use nars3_tests::tree;
+use serde_json::Value;
+
+use crate::setup::{Setup, small_tree};
+
+#[test]
+fn what_is_added_can_be_looked_at_and_pulled() -> Result<()> {
+    let Setup { nars3, bucket, .. } = Setup::new()?;
+    let root = small_tree(&nars3.work())?;
+    let url = bucket.url("");
+    let tree_path = nars3.run(["add", "--to", &url, "--name", "greeting", "tree"])?.success()?;
+    assert!(tree_path.starts_with("/nix/store/") && tree_path.ends_with("-greeting"), "{tree_path}");
+    std::fs::write(nars3.work().join("wrapper"), format!("see {tree_path}\n"))?;
+    let wrapper = nars3.run(["add", "--to", &url, "wrapper", "--references", &tree_path])?.success()?;
+
+    let found = audit(&bucket)?;
+    assert_eq!(found.paths.len(), 2);
+    let narinfo = bucket.get_text(&narinfo_key(&wrapper))?;
+    assert_eq!(field(&narinfo, "References"), Some(tree_path.trim_start_matches("/nix/store/")));
+    assert!(field(&narinfo, "CA").is_some_and(|address| address.starts_with("fixed:r:sha256:")), "{narinfo}");
+
+    let closure = nars3.run(["path-info", "-r", "--store", &url, &wrapper])?.success()?;
+    let mut lines: Vec<&str> = closure.lines().collect();
+    lines.sort_unstable();
+    let mut expected = [tree_path.as_str(), wrapper.as_str()];
+    expected.sort_unstable();
+    assert_eq!(lines, expected);
+    let json: Value =
+        serde_json::from_str(&nars3.run(["path-info", "--json", "--store", &url, &wrapper])?.success()?)?;
+    assert_eq!(json[&wrapper]["references"][0], Value::from(tree_path.as_str()), "{json}");
+
+    let info = nars3.run(["store", "info", "--store", &url])?.success()?;
+    assert!(info.contains(bucket.name()), "{info}");
+    let listing = nars3.run(["store", "ls", "--store", &url, &tree_path])?.success()?;
+    for name in ["bin", "data", "empty"] {
+        assert!(listing.lines().any(|line| line.ends_with(name)), "{listing}");
+    }
+    let contents = nars3.run(["store", "cat", "--store", &url, &format!("{tree_path}/bin/hello")])?;
+    assert_eq!(contents.stdout, "#!/bin/sh\necho hello\n");
+
+    let chroot = Chroot::new()?;
+    nars3.run(["copy", "--from", &url, "--to", &chroot.store_url(), &wrapper])?.success()?;
+    tree::ensure_equal(&root, &chroot.physical(&tree_path))?;
+    Ok(())
+}
+
+#[test]
+fn added_paths_are_the_ones_that_real_nix_would_make() -> Result<()> {
+    let Some(nix) = Nix::find() else { return Ok(()) };
+    let Setup { nars3, bucket, .. } = Setup::new()?;
+    let root = small_tree(&nars3.work())?;
+    let ours = nars3.run(["add", "--to", &bucket.url(""), "tree"])?.success()?;
+    assert_eq!(ours, nix.add(&root)?);
+
+    // Unsigned, but its content address proves it to real Nix as well.
+    bucket.allow_anonymous(Access::Read)?;
+    let chroot = Chroot::new()?;
+    nix.pull(&bucket.http_url(), &chroot, &ours, "")?.success()?;
+    nix.verify(&chroot)
+}
+
+#[test]
+fn a_reference_that_is_not_in_the_cache_is_refused() -> Result<()> {
+    let Setup { nars3, bucket, .. } = Setup::new()?;
+    std::fs::write(nars3.work().join("file"), "x")?;
+    let absent = "/nix/store/00000000000000000000000000000000-absent";
+    let said = nars3.run(["add", "--to", &bucket.url(""), "file", "--references", absent])?.refusal()?;
+    assert!(said.contains(absent), "{said}");
+    assert_eq!(bucket.narinfo_keys()?, Vec::<String>::new());
+    Ok(())
+}
+
+#[test]
+fn nars_are_dumped_listed_and_restored() -> Result<()> {
+    let Setup { nars3, .. } = Setup::new()?;
+    let root = small_tree(&nars3.work())?;
+    let nar = nars3.work().join("tree.nar");
+    let dumped =
+        nars3.command().args(["nar", "dump-path", "tree"]).stdout(std::fs::File::create(&nar)?).status()?;
+    assert!(dumped.success());
+    let hash = nars3.run(["hash", "path", "tree"])?.success()?;
+    let flat = nars3.run(["hash", "file", "tree.nar"])?.success()?;
+    assert_eq!(hash, flat, "the hash of a path is the hash of its NAR");
+    assert_eq!(nars3.run(["nar", "cat", "tree.nar", "/data"])?.stdout, "some data\n");
+    let listing = nars3.run(["nar", "ls", "--recursive", "tree.nar", "/"])?.success()?;
+    assert!(listing.contains("bin/hello"), "{listing}");
+    let restored = nars3
+        .command()
+        .args(["nar", "restore", "copy"])
+        .stdin(std::fs::File::open(&nar)?)
+        .status()
+        .context("nar restore")?;
+    assert!(restored.success());
+    tree::ensure_equal(&root, &nars3.work().join("copy"))
+}
+
+#[test]
+fn hashes_are_those_that_real_nix_prints() -> Result<()> {
+    let Some(nix) = Nix::find() else { return Ok(()) };
+    let Setup { nars3, .. } = Setup::new()?;
+    let root = small_tree(&nars3.work())?;
+    let ours = nars3.run(["hash", "path", "tree"])?.success()?;
+    let theirs = nix.run("nix", ["hash", "path", &root.to_string_lossy()])?.success()?;
+    assert_eq!(ours, theirs);
+    let theirs = nix.run("nix-hash", ["--type", "sha256", "--base32", &root.to_string_lossy()])?.success()?;
+    let converted = nars3.run(["hash", "convert", "--to", "nix32", &ours])?.success()?;
+    assert_eq!(converted.trim_start_matches("sha256:"), theirs);
+    Ok(())
+}

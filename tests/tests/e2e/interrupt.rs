@@ -1,0 +1,136 @@
+//! Ctrl-C in the middle of a push: nars3 stops, and what lies in the bucket is a valid cache that the next push completes.
+
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use nars3_tests::audit::audit;
+use nars3_tests::closure;
+use nars3_tests::nix::{Chroot, Nix};
+use nars3_tests::stall::StallingProxy;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::setup::{KEY, Setup};
+
+/// How many bytes of requests go through before the network stands still: in the first requests, and among the uploads.
+const STALL_AFTER: [u64; 3] = [3_000, 20_000, 250_000];
+
+/// A process that has not ended by now will not end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[test]
+fn a_push_that_is_interrupted_leaves_a_valid_cache() -> Result<()> {
+    let Some(nix) = Nix::find() else { return Ok(()) };
+    let closure = closure::build(&nix)?;
+    for budget in STALL_AFTER {
+        let setup = Setup::new()?;
+        let (_, public_key) = setup.nars3.key_pair(KEY)?;
+        let settings = format!("compression=none&secret-key={}", setup.nars3.secret_key_file(KEY).display());
+        let proxy = StallingProxy::start(setup.server.endpoint(), budget)?;
+        let mut child = setup
+            .nars3
+            .command()
+            .args(["copy", "--to", &setup.bucket.url_at(proxy.endpoint(), &settings), &closure.app])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        proxy.wait_until_stalled().with_context(|| format!("budget {budget}"))?;
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("no process id")?;
+        kill_process(pid, Signal::INT)?;
+        let status = wait(&mut child)?;
+        assert_eq!(status.code(), Some(130), "budget {budget}: {}", said(child)?);
+
+        let found = audit(&setup.bucket)?;
+        assert!(
+            found.paths.len() < closure.paths.len(),
+            "the push was over before the interrupt (budget {budget})"
+        );
+        let left: Vec<_> = std::fs::read_dir(setup.nars3.temporary())?.collect();
+        assert!(left.is_empty(), "temporary files were left behind: {left:?}");
+
+        setup.nars3.run(["copy", "--to", &setup.bucket.url(&settings), &closure.app])?.success()?;
+        assert_eq!(audit(&setup.bucket)?.paths.len(), closure.paths.len());
+        let chroot = Chroot::new()?;
+        let from = setup.bucket.url("");
+        setup
+            .nars3
+            .run([
+                "copy",
+                "--from",
+                &from,
+                "--to",
+                &chroot.store_url(),
+                "--trusted-public-keys",
+                &public_key,
+                &closure.app,
+            ])?
+            .success()?;
+        nix.verify(&chroot)?;
+    }
+    Ok(())
+}
+
+/// A pull that is interrupted registers nothing that is not whole.
+#[test]
+fn a_pull_that_is_interrupted_leaves_a_valid_store() -> Result<()> {
+    let Some(nix) = Nix::find() else { return Ok(()) };
+    let closure = closure::build(&nix)?;
+    let setup = Setup::new()?;
+    let (_, public_key) = setup.nars3.key_pair(KEY)?;
+    let settings = format!("compression=none&secret-key={}", setup.nars3.secret_key_file(KEY).display());
+    setup.nars3.run(["copy", "--to", &setup.bucket.url(&settings), &closure.app])?.success()?;
+    // The requests of a pull are small: this is after some narinfos, among the rest.
+    let proxy = StallingProxy::start(setup.server.endpoint(), 4_000)?;
+    let chroot = Chroot::new()?;
+    let mut child = setup
+        .nars3
+        .command()
+        .args(["copy", "--from", &setup.bucket.url_at(proxy.endpoint(), ""), "--to", &chroot.store_url()])
+        .args(["--trusted-public-keys", &public_key, &closure.app])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    proxy.wait_until_stalled()?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("no process id")?;
+    kill_process(pid, Signal::INT)?;
+    let status = wait(&mut child)?;
+    assert_eq!(status.code(), Some(130), "{}", said(child)?);
+    let registered = nix.registered(&chroot)?;
+    assert!(registered.len() < closure.paths.len(), "the pull was over before the interrupt");
+    nix.verify(&chroot)?;
+    setup
+        .nars3
+        .run([
+            "copy",
+            "--from",
+            &setup.bucket.url(""),
+            "--to",
+            &chroot.store_url(),
+            "--trusted-public-keys",
+            &public_key,
+            &closure.app,
+        ])?
+        .success()?;
+    nix.verify(&chroot)?;
+    assert_eq!(nix.registered(&chroot)?, closure.paths);
+    Ok(())
+}
+
+fn wait(child: &mut Child) -> Result<std::process::ExitStatus> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if Instant::now() > deadline {
+            child.kill()?;
+            child.wait()?;
+            anyhow::bail!("still running {} s after the interrupt", PATIENCE.as_secs());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn said(child: Child) -> Result<String> {
+    Ok(String::from_utf8_lossy(&child.wait_with_output()?.stderr).into_owned())
+}

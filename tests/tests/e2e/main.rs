@@ -1,0 +1,16 @@
+//! End to end: the real `nars3` command, real S3 servers, real Nix. One binary, one module for each promise, and a fresh
+//! bucket for each test.
+
+mod add;
+mod cache_directory;
+mod incremental;
+mod interrupt;
+mod manual;
+mod memory;
+mod pull;
+mod push;
+mod readme;
+mod refuse;
+mod secret_key;
+mod server;
+mod setup;
