@@ -1,8 +1,10 @@
 //! Truncation, trailing bytes, corruption and memory bombs: all are errors, none is silent, none panics.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+
 mod common;
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Read, Write};
 
 use common::{
     WRITTEN, compress, compress_fast, decode_error, decompress, decompress_with, in_pieces, sample,
@@ -157,6 +159,33 @@ fn errors_of_the_input_pass_unchanged() {
         let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "{method}");
         assert_eq!(error.to_string(), "the line is dead", "{method}");
+    }
+}
+
+#[test]
+fn a_failed_output_is_never_finished() {
+    /// Fails once, then takes all.
+    struct Hiccup(bool);
+    impl Write for Hiccup {
+        fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+            if std::mem::replace(&mut self.0, true) {
+                Ok(data.len())
+            } else {
+                Err(io::Error::other("disk full"))
+            }
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let data = sample(17 << 20);
+    for method in WRITTEN {
+        let options = EncoderOptions { level: Some(1), ..EncoderOptions::default() };
+        let mut writer = encoder(&method, &options, Hiccup(false)).unwrap();
+        assert_eq!(writer.write_all(&data).unwrap_err().to_string(), "disk full", "{method}");
+        let error = writer.finish().err().unwrap();
+        let expected = CompressionError::Poisoned { method: method.clone() };
+        assert_eq!(CompressionError::of(&error), Some(&expected));
     }
 }
 

@@ -1,5 +1,7 @@
 //! The command line tools of this machine read what is written here, and the other way round.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+
 mod common;
 
 use std::io::Write;

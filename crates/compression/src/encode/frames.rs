@@ -49,7 +49,6 @@ pub(super) struct FrameWriter<W> {
     busy: usize,
     /// Compresses on the caller's thread.
     inline: Option<Compressor<'static>>,
-    failed: bool,
 }
 
 impl<W: Write> FrameWriter<W> {
@@ -66,7 +65,6 @@ impl<W: Write> FrameWriter<W> {
             workers: VecDeque::new(),
             busy: 0,
             inline: None,
-            failed: false,
         }
     }
 
@@ -74,41 +72,24 @@ impl<W: Write> FrameWriter<W> {
         &self.out
     }
 
-    pub(super) fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.guarded(|writer| writer.collect(data))?;
-        Ok(data.len())
-    }
-
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 
+    /// Has what is left compressed, and writes all that is still with the workers.
     pub(super) fn finish(mut self) -> io::Result<W> {
-        self.guarded(|writer| {
-            // Empty input is one empty frame: no bytes at all would be a truncated file.
-            if !writer.pending.is_empty() || writer.frames == 0 {
-                writer.end_frame()?;
-            }
-            while writer.busy > 0 {
-                writer.write_oldest()?;
-            }
-            Ok(())
-        })?;
+        // Empty input is one empty frame: no bytes at all would be a truncated file.
+        if !self.pending.is_empty() || self.frames == 0 {
+            self.end_frame()?;
+        }
+        while self.busy > 0 {
+            self.write_oldest()?;
+        }
         Ok(self.out)
     }
 
-    /// After an error frames may be missing, so nothing may follow them.
-    fn guarded(&mut self, action: impl FnOnce(&mut Self) -> io::Result<()>) -> io::Result<()> {
-        if self.failed {
-            return Err(CompressionError::Poisoned { method: Compression::Zstd }.into());
-        }
-        self.failed = true;
-        action(self)?;
-        self.failed = false;
-        Ok(())
-    }
-
-    fn collect(&mut self, mut data: &[u8]) -> io::Result<()> {
+    /// Collects input, and has each full frame compressed.
+    pub(super) fn write_all(&mut self, mut data: &[u8]) -> io::Result<()> {
         while !data.is_empty() {
             let room = FRAME_LEN - self.pending.len();
             let (now, later) = data.split_at(room.min(data.len()));
@@ -242,7 +223,7 @@ mod tests {
 
     fn compress_all(data: &[u8], threads: u32) -> Vec<u8> {
         let mut writer = FrameWriter::new(1, threads, u64::MAX, Vec::new());
-        writer.write(data).unwrap();
+        writer.write_all(data).unwrap();
         writer.finish().unwrap()
     }
 
@@ -271,24 +252,5 @@ mod tests {
         let writer = FrameWriter::new(3, 8, 3 * WORKER_MEMORY, Vec::new());
         assert_eq!(writer.threads, 3);
         assert_eq!(FrameWriter::new(3, 8, 0, Vec::new()).threads, 1);
-    }
-
-    #[test]
-    fn a_failed_output_is_never_finished() {
-        struct Broken;
-        impl Write for Broken {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::Error::other("disk full"))
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let mut writer = FrameWriter::new(1, 1, u64::MAX, Broken);
-        let error = writer.write(&vec![0; FRAME_LEN]).unwrap_err();
-        assert_eq!(error.to_string(), "disk full");
-        let error = writer.finish().err().unwrap();
-        let expected = CompressionError::Poisoned { method: Compression::Zstd };
-        assert_eq!(CompressionError::of(&error), Some(&expected));
     }
 }

@@ -40,7 +40,10 @@ impl Default for EncoderOptions {
 /// Nothing is complete until `finish` has returned: an encoder that is dropped leaves a truncated output behind.
 /// `flush` flushes what has been compressed so far, and ends no block, so that flushing never costs compression.
 pub struct Encoder<W: Write> {
+    method: Compression,
     inner: Inner<W>,
+    /// After an error part of the stream is lost, so nothing may follow it.
+    failed: bool,
 }
 
 enum Inner<W: Write> {
@@ -61,15 +64,29 @@ pub fn encoder<W: Write + Send>(
     out: W,
 ) -> Result<Encoder<W>, CompressionError> {
     let level = level::effective(method, options.level)?;
-    // Only zstd has levels below zero, and it does not come this way.
-    let preset = level.unsigned_abs();
-    let codec: Result<Box<dyn Compress>, Fault> = match method {
-        Compression::None => return Ok(Encoder { inner: Inner::Stored(out) }),
+    let inner = match method {
+        Compression::None => Inner::Stored(out),
         Compression::Zstd => {
-            let frames = FrameWriter::new(level, options.threads, options.memory_limit, out);
-            return Ok(Encoder { inner: Inner::Frames(frames) });
+            Inner::Frames(FrameWriter::new(level, options.threads, options.memory_limit, out))
         }
-        Compression::Lz4 => return Ok(Encoder { inner: Inner::Lz4(Box::new(lz4::encoder(out))) }),
+        Compression::Lz4 => Inner::Lz4(Box::new(lz4::encoder(out))),
+        // Only zstd has levels below zero.
+        _ => Inner::Stream(StreamWriter::new(
+            method.clone(),
+            codec(method, level.unsigned_abs(), options)?,
+            out,
+        )),
+    };
+    Ok(Encoder { method: method.clone(), inner, failed: false })
+}
+
+/// The codec of a method that writes one stream.
+fn codec(
+    method: &Compression,
+    preset: u32,
+    options: &EncoderOptions,
+) -> Result<Box<dyn Compress>, CompressionError> {
+    match method {
         Compression::Xz => xz::Encoder::xz(preset, options.threads, options.memory_limit).map(boxed),
         Compression::Lzma => xz::Encoder::lzma(preset).map(boxed),
         Compression::Lzip => lzip::Encoder::new(preset).map(boxed),
@@ -77,9 +94,8 @@ pub fn encoder<W: Write + Send>(
         Compression::Gzip => Ok(boxed(gzip::Encoder::new(preset))),
         Compression::Brotli => Ok(boxed(brotli::Encoder::new(preset))),
         other => return Err(crate::decode::unsupported(other, Operation::Write)),
-    };
-    let codec = codec.map_err(|fault| failed(method, fault))?;
-    Ok(Encoder { inner: Inner::Stream(StreamWriter::new(method.clone(), codec, out)) })
+    }
+    .map_err(|fault| failed(method, fault))
 }
 
 fn boxed<C: Compress + 'static>(codec: C) -> Box<dyn Compress> {
@@ -99,8 +115,10 @@ impl<W: Write> Encoder<W> {
     /// Compresses what is left, writes the end of the stream, and gives the output back (not flushed).
     ///
     /// # Errors
-    /// Errors of the output as they are; `CompressionError::Codec` or `Poisoned` inside an `io::Error`.
+    /// Errors of the output as they are; `CompressionError::Codec` inside an `io::Error`, or `Poisoned` after an
+    /// earlier error, so that what looks finished is complete.
     pub fn finish(self) -> io::Result<W> {
+        self.check()?;
         match self.inner {
             Inner::Stored(out) => Ok(out),
             Inner::Stream(stream) => stream.finish(),
@@ -118,16 +136,27 @@ impl<W: Write> Encoder<W> {
             Inner::Lz4(frame) => frame.get_ref(),
         }
     }
+
+    fn check(&self) -> io::Result<()> {
+        if self.failed {
+            return Err(CompressionError::Poisoned { method: self.method.clone() }.into());
+        }
+        Ok(())
+    }
 }
 
 impl<W: Write> Write for Encoder<W> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        match &mut self.inner {
-            Inner::Stored(out) => out.write(data),
-            Inner::Stream(stream) => stream.write(data),
-            Inner::Frames(frames) => frames.write(data),
-            Inner::Lz4(frame) => frame.write(data),
-        }
+        self.check()?;
+        let result = match &mut self.inner {
+            // A failed write of plain bytes loses nothing: the caller may try again.
+            Inner::Stored(out) => return out.write(data),
+            Inner::Stream(stream) => stream.write_all(data),
+            Inner::Frames(frames) => frames.write_all(data),
+            Inner::Lz4(frame) => frame.write_all(data),
+        };
+        self.failed = result.is_err();
+        result.map(|()| data.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -142,6 +171,11 @@ impl<W: Write> Write for Encoder<W> {
 
 impl<W: Write> std::fmt::Debug for Encoder<W> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Encoder").finish_non_exhaustive()
+        let (method, failed) = (&self.method, &self.failed);
+        formatter
+            .debug_struct("Encoder")
+            .field("method", method)
+            .field("failed", failed)
+            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! Helpers that the integration tests share.
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::print_stderr, reason = "a skipped test has to say so")]
 
 use std::io::{self, BufReader, Read, Write};
 
