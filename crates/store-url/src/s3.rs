@@ -1,0 +1,13 @@
+//! S3: settings, endpoints, addressing, object URLs.
+
+mod address;
+mod endpoint;
+mod headers;
+mod object_url;
+mod settings;
+
+pub use address::{AddressingError, AddressingStyle, BucketAddress};
+pub use endpoint::{Endpoint, EndpointUrl};
+pub use headers::{HeaderSettings, ObjectHeaders};
+pub use object_url::{ParsedObject, S3ObjectUrl};
+pub use settings::{S3Client, S3Settings, ServerSideEncryption};
