@@ -35,7 +35,7 @@ pub(super) struct Scan<'a> {
 struct Draft<'a> {
     store_path: Option<At<'a>>,
     url: &'a str,
-    compression: &'a str,
+    compression: At<'a>,
     file_hash: Option<Hash>,
     file_size: Option<u64>,
     nar_hash: Option<Hash>,
@@ -62,7 +62,7 @@ pub(super) fn scan<'a>(text: &'a str, notes: &mut impl Notes) -> Result<Scan<'a>
     let mut draft = Draft {
         store_path: None,
         url: "",
-        compression: "",
+        compression: At { field: Some(Field::Compression), ..At::whole() },
         file_hash: None,
         file_size: None,
         nar_hash: None,
@@ -105,7 +105,7 @@ impl<'a> Draft<'a> {
         match field {
             Field::StorePath => self.store_path = Some(at),
             Field::Url => self.url = at.value,
-            Field::Compression => self.compression = at.value,
+            Field::Compression => self.compression = at,
             Field::FileHash => {
                 let flags = (Flags::FILE_HASH_ENCODING, Flags::FILE_HASH_ALGORITHM);
                 self.file_hash = Some(hash(at, flags, notes)?);
@@ -189,12 +189,12 @@ impl<'a> Draft<'a> {
             let by_key = signatures::are_by_key(SignatureLines::of(signatures));
             notes.note(if by_key { Flags::SIGNATURES_BY_KEY } else { Flags::SIGNATURES_UNSORTED }, at);
         }
-        let mut note_missing = |field, flag| notes.note(flag, At { field: Some(field), ..At::whole() });
-        if self.compression.is_empty() {
-            note_missing(Field::Compression, Flags::COMPRESSION_DEFAULT);
-        } else if !Compression::from(self.compression).is_known() {
-            note_missing(Field::Compression, Flags::COMPRESSION_UNKNOWN);
+        if self.compression.value.is_empty() {
+            notes.note(Flags::COMPRESSION_DEFAULT, self.compression);
+        } else if !Compression::from(self.compression.value).is_known() {
+            notes.note(Flags::COMPRESSION_UNKNOWN, self.compression);
         }
+        let mut note_missing = |field, flag| notes.note(flag, At { field: Some(field), ..At::whole() });
         if self.file_hash.is_none() {
             note_missing(Field::FileHash, Flags::FILE_HASH_MISSING);
         }
@@ -207,7 +207,7 @@ impl<'a> Draft<'a> {
         Ok(Scan {
             store_path,
             url: self.url,
-            compression: self.compression,
+            compression: self.compression.value,
             file_hash: self.file_hash,
             file_size: self.file_size,
             nar_hash,

@@ -1,0 +1,29 @@
+//! Where the tests of this crate find their data.
+
+// Each test binary uses a part of this.
+#![allow(dead_code)]
+
+use std::path::{Path, PathBuf};
+
+/// The folder with test data: `NARS3_TEST_DATA`, or `shared/data` beside the repository.
+///
+/// Without it the test `name` is skipped, loudly, unless `NARS3_REQUIRE` demands `data`.
+pub fn data(name: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("NARS3_TEST_DATA")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    let required = std::env::var("NARS3_REQUIRE").unwrap_or_default();
+    assert!(!required.split(',').any(|what| what == "data"), "no test data at {}", folder.display());
+    eprintln!("SKIPPED (no test data): {name}");
+    None
+}
+
+/// The corpus: real narinfos of cache.nixos.org, each with its final line break.
+pub fn corpus(name: &str) -> Option<Vec<String>> {
+    let path = data(name)?.join("narinfo-corpus.zst");
+    let compressed = std::fs::read(&path).unwrap();
+    let text = String::from_utf8(zstd::decode_all(compressed.as_slice()).unwrap()).unwrap();
+    Some(text.split("\n\n").map(|narinfo| format!("{}\n", narinfo.trim_end_matches('\n'))).collect())
+}
