@@ -55,7 +55,9 @@ pub enum StoreError {
         actual: u64,
     },
     /// A file of a cache does not have the size or the hash its narinfo promises.
-    #[error("'{location}' of '{path}' in '{store}' is damaged: {field} should be {expected}, but is {actual}")]
+    #[error(
+        "'{location}' of '{path}' in '{store}' is damaged: {field} should be {expected}, but is {actual}"
+    )]
     FileMismatch {
         /// The store it came from.
         store: String,
@@ -162,16 +164,7 @@ impl StoreError {
     /// Takes a `StoreError` back out of an `io::Error` that carried it through a `Read` or `Write`, or gives the
     /// `io::Error` back when it carried something else.
     pub fn from_carrier(error: std::io::Error) -> Result<Self, std::io::Error> {
-        if error.get_ref().is_some_and(|inner| inner.is::<Self>()) {
-            // `into_inner` and `downcast` cannot miss after the test above, but no panic path is worth assuming so.
-            let kind = error.kind();
-            return match error.into_inner().map(|inner| inner.downcast::<Self>()) {
-                Some(Ok(own)) => Ok(*own),
-                Some(Err(other)) => Err(std::io::Error::new(kind, other)),
-                None => Err(kind.into()),
-            };
-        }
-        Err(error)
+        error.downcast::<Self>()
     }
 
     /// Wraps the error so that it can pass through a `Read` or `Write`; `from_carrier` undoes it.

@@ -35,7 +35,7 @@ mod staged;
 mod store;
 
 pub use error::{BoxError, StoreError};
-pub use nar_stream::{CHUNK_SIZE, NarReader, NarSender, NarStream, NarWriter};
+pub use nar_stream::{CHUNK_SIZE, Inspector, NarReader, NarSender, NarStream, NarWriter};
 pub use progress::{Event, NoProgress, Progress};
 pub use staged::Staged;
 pub use store::{NarOrder, Publication, StageOptions, Store, WriteBehaviour};

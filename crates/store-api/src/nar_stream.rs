@@ -4,6 +4,7 @@
 //! explicit end mark: a producer that panics, is cancelled or merely forgets to finish is an error at the other side,
 //! never a short NAR that looks whole.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 
 use bytes::{Bytes, BytesMut};
@@ -25,11 +26,27 @@ enum Message {
     Failed(StoreError),
 }
 
+/// Looks at a NAR as it passes, and may refuse its end. Runs on the consumer's thread, so whatever hashes or parses
+/// belongs to streams that are consumed on the blocking pool.
+pub trait Inspector: Send {
+    /// Sees the next bytes.
+    fn inspect(&mut self, chunk: &[u8]);
+
+    /// The producer declared the NAR complete; an error here takes the place of the end.
+    fn conclude(&mut self) -> Result<(), StoreError>;
+}
+
 /// The receiving side of a NAR.
-#[derive(Debug)]
 pub struct NarStream {
     receiver: mpsc::Receiver<Message>,
+    inspectors: Vec<Box<dyn Inspector>>,
     ended: bool,
+}
+
+impl fmt::Debug for NarStream {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("NarStream").field("ended", &self.ended).finish_non_exhaustive()
+    }
 }
 
 /// The sending side of a NAR. Dropped without `finish`, it leaves the receiver with `StoreError::NarInterrupted`.
@@ -42,7 +59,7 @@ impl NarStream {
     /// A sender and the stream that it feeds.
     pub fn channel() -> (NarSender, Self) {
         let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
-        (NarSender { sender }, Self { receiver, ended: false })
+        (NarSender { sender }, Self { receiver, inspectors: Vec::new(), ended: false })
     }
 
     /// Runs `produce` on the blocking pool and gives the stream of what it writes. An error it returns, or a panic,
@@ -60,6 +77,13 @@ impl NarStream {
             }
         });
         stream
+    }
+
+    /// The same stream, looked at by `inspector` on its way.
+    #[must_use]
+    pub fn inspected_by(mut self, inspector: Box<dyn Inspector>) -> Self {
+        self.inspectors.push(inspector);
+        self
     }
 
     /// The next chunk, or `None` after the producer declared the NAR complete.
@@ -88,8 +112,16 @@ impl NarStream {
 
     fn accept(&mut self, message: Option<Message>) -> Result<Option<Bytes>, StoreError> {
         match message {
-            Some(Message::Data(bytes)) => Ok(Some(bytes)),
+            Some(Message::Data(bytes)) => {
+                for inspector in &mut self.inspectors {
+                    inspector.inspect(&bytes);
+                }
+                Ok(Some(bytes))
+            }
             Some(Message::End) => {
+                for inspector in &mut self.inspectors {
+                    inspector.conclude()?;
+                }
                 self.ended = true;
                 Ok(None)
             }
@@ -246,6 +278,27 @@ mod tests {
         let result = tokio::task::spawn_blocking(move || stream.into_reader().read_to_end(&mut Vec::new()));
         let error = StoreError::from_carrier(result.await.unwrap().unwrap_err());
         assert!(matches!(error, Ok(StoreError::Unsupported { .. })));
+    }
+
+    struct Refuser;
+
+    impl Inspector for Refuser {
+        fn inspect(&mut self, _chunk: &[u8]) {}
+
+        fn conclude(&mut self) -> Result<(), StoreError> {
+            Err(StoreError::Unsupported { store: "test".into(), operation: "pass" })
+        }
+    }
+
+    #[tokio::test]
+    async fn an_inspector_can_refuse_the_end() {
+        let stream = NarStream::from_blocking(|writer| {
+            let _ = writer.write_all(b"bytes");
+            Ok(())
+        });
+        let mut stream = stream.inspected_by(Box::new(Refuser));
+        assert_eq!(stream.next().await.unwrap().unwrap(), "bytes");
+        assert!(stream.next().await.is_err());
     }
 
     #[tokio::test]

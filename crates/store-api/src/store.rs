@@ -92,10 +92,7 @@ pub trait Store: fmt::Debug + fmt::Display + Send + Sync {
 
     /// What the store knows of each of `paths`; those that are not valid are left out. Stores with a cheaper way than
     /// one query a path override this.
-    async fn path_infos(
-        &self,
-        paths: &[StorePath],
-    ) -> Result<HashMap<StorePath, Arc<PathInfo>>, StoreError> {
+    async fn path_infos(&self, paths: &[StorePath]) -> Result<HashMap<StorePath, Arc<PathInfo>>, StoreError> {
         // Owned paths: a stream that borrows through `buffer_unordered` is not general enough for `Send` futures.
         let queries: Vec<_> = paths
             .iter()
