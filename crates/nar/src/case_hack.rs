@@ -1,0 +1,70 @@
+//! Names that differ only in case, on file systems that cannot tell them apart: Nix's case hack.
+//!
+//! On restore the second of them gets the suffix `~nix~case~hack~1`, the third `~nix~case~hack~2`; on dump the
+//! suffix is taken off (Nix 2.29 `archive.cc`, setting `use-case-hack`).
+
+use std::collections::HashMap;
+
+/// What stands between a name and its number.
+const SUFFIX: &[u8] = b"~nix~case~hack~";
+
+/// The name in the NAR for a name on disk.
+pub(crate) fn unhacked(on_disk: &[u8]) -> &[u8] {
+    let suffix = on_disk.windows(SUFFIX.len()).position(|window| window == SUFFIX);
+    on_disk.get(..suffix.unwrap_or(on_disk.len())).unwrap_or(on_disk)
+}
+
+/// The names given so far in one directory, to find names on disk for the next ones.
+#[derive(Debug, Default)]
+pub(crate) struct DiskNames {
+    /// Each name in lower case (ASCII, as Nix compares), with the number of names that collided with it.
+    given: HashMap<Vec<u8>, u64>,
+}
+
+/// The name on disk is itself a name of the NAR.
+#[derive(Debug)]
+pub(crate) struct Collision;
+
+impl DiskNames {
+    /// The name on disk for the next name of the NAR.
+    pub(crate) fn choose(&mut self, name: &[u8]) -> Result<Vec<u8>, Collision> {
+        let mut on_disk = name.to_vec();
+        if let Some(collisions) = self.given.get_mut(&name.to_ascii_lowercase()) {
+            *collisions += 1;
+            on_disk.extend_from_slice(SUFFIX);
+            on_disk.extend_from_slice(collisions.to_string().as_bytes());
+        }
+        match self.given.insert(on_disk.to_ascii_lowercase(), 0) {
+            None => Ok(on_disk),
+            Some(_) => Err(Collision),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colliding_names_are_numbered_and_come_back() {
+        let mut names = DiskNames::default();
+        for (name, on_disk) in [
+            ("README", "README"),
+            ("ReadMe", "ReadMe~nix~case~hack~1"),
+            ("other", "other"),
+            ("readme", "readme~nix~case~hack~2"),
+        ] {
+            assert_eq!(names.choose(name.as_bytes()).unwrap(), on_disk.as_bytes());
+            assert_eq!(unhacked(on_disk.as_bytes()), name.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_name_that_looks_hacked_cannot_take_the_place_of_another() {
+        let mut names = DiskNames::default();
+        for name in ["A", "a"] {
+            names.choose(name.as_bytes()).unwrap();
+        }
+        assert!(names.choose(b"a~Nix~case~hack~1").is_err());
+    }
+}

@@ -1,0 +1,191 @@
+//! A NAR as a file tree.
+
+mod error;
+mod file;
+mod sink;
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+
+use crate::block::{BLOCK, new_block};
+use crate::decoder::read_retrying;
+use crate::limits::Limits;
+use crate::metadata::Owner;
+pub use error::RestoreError;
+pub use sink::RestoreSink;
+
+/// How a NAR is restored.
+#[derive(Clone, Debug)]
+pub struct RestoreOptions {
+    /// What is accepted of the NAR; by default Nix's own limits.
+    pub limits: Limits,
+    /// Give everything the metadata of the Nix store: mode 0444, or 0555 for directories and executables; modified
+    /// 1 second after the start of 1970, symlinks too; no extended attributes that the parent directory may have
+    /// bequeathed. Off by default: then modes are as the umask has them, as with `nix-store --restore`.
+    pub canonical: bool,
+    /// Who shall own everything. By default whoever runs this, as the system has it.
+    pub owner: Option<Owner>,
+    /// Rename files whose names differ only in case from an earlier one in the same directory, by Nix's case hack
+    /// (`use-case-hack`). Off by default, as Nix has it everywhere but on macOS; on a file system without case such
+    /// a NAR is then refused.
+    pub case_hack: bool,
+    /// Leave holes in files instead of writing zeros, for runs of at least 64 KiB. Off by default, as in Nix.
+    pub sparse: bool,
+    /// Read on the calling thread while another one decodes and writes, from the second 256 KiB on. On by default.
+    pub overlap: bool,
+    /// What becomes of bytes after the NAR.
+    pub trailing: Trailing,
+}
+
+impl Default for RestoreOptions {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            canonical: false,
+            owner: None,
+            case_hack: false,
+            sparse: false,
+            overlap: true,
+            trailing: Trailing::default(),
+        }
+    }
+}
+
+/// What becomes of bytes after a NAR.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+pub enum Trailing {
+    /// They are an error; the reader must end with the NAR.
+    #[default]
+    Refuse,
+    /// They are not read, for streams that go on. This takes smaller reads, so the reader should be a buffered one,
+    /// and excludes [`RestoreOptions::overlap`].
+    LeaveUnread,
+}
+
+/// What was restored.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RestoreSummary {
+    /// The size of the NAR in bytes.
+    pub nar_size: u64,
+    /// How many regular files there are.
+    pub files: u64,
+    /// How many directories there are, the root counted if it is one.
+    pub directories: u64,
+    /// How many symlinks there are.
+    pub symlinks: u64,
+    /// The length of all contents in bytes.
+    pub contents: u64,
+}
+
+/// Restores the NAR that `reader` holds as `target`, which must not exist, though its parent directory must.
+///
+/// Whatever the NAR says, nothing is written anywhere but at `target` and below it: names are checked, everything is
+/// created anew through the descriptor of its directory, and no symlink is ever followed. Memory is constant but for
+/// the names on the way to the current file (with the case hack, all names in those directories).
+///
+/// # Errors
+///
+/// When the NAR is wrong or exceeds the limits, when `target` exists, when the reader or the file system fails. What
+/// had been restored by then is left behind for the caller to remove.
+pub fn restore(
+    reader: &mut (impl Read + ?Sized),
+    target: &Path,
+    options: &RestoreOptions,
+) -> Result<RestoreSummary, RestoreError> {
+    let mut sink = RestoreSink::create(target, options)?;
+    let mut block = new_block();
+    if options.trailing == Trailing::LeaveUnread {
+        while !sink.is_finished() {
+            let wanted = usize::try_from(sink.at_least()).unwrap_or(BLOCK).min(BLOCK);
+            let filled = read_retrying(reader, &mut block[..wanted]).map_err(RestoreError::Read)?;
+            if filled == 0 {
+                break;
+            }
+            sink.push(&block[..filled])?;
+        }
+        return sink.finish();
+    }
+    loop {
+        let filled = fill(reader, &mut block)?;
+        sink.push_all(&block[..filled])?;
+        if filled < block.len() {
+            return sink.finish();
+        }
+        if options.overlap {
+            return restore_overlapped(reader, block, sink);
+        }
+    }
+}
+
+/// Blocks under way between the two threads.
+const IN_FLIGHT: usize = 3;
+
+/// Goes on with a NAR of which the first block is in `sink`.
+fn restore_overlapped(
+    reader: &mut (impl Read + ?Sized),
+    first: Box<[u8]>,
+    mut sink: RestoreSink,
+) -> Result<RestoreSummary, RestoreError> {
+    let (full, blocks) = mpsc::sync_channel::<(Box<[u8]>, usize)>(IN_FLIGHT);
+    let (done, empty) = mpsc::channel();
+    thread::scope(|scope| {
+        let writer = thread::Builder::new().name("nar restore".to_owned()).spawn_scoped(scope, move || {
+            for (block, filled) in blocks {
+                sink.push_all(&block[..filled])?;
+                // It fails when no more blocks are wanted.
+                let _ = done.send(block);
+            }
+            Ok(sink)
+        });
+        let writer = writer.map_err(RestoreError::Thread)?;
+        let mut unmade = IN_FLIGHT;
+        let mut block = first;
+        let read = loop {
+            let filled = match fill(reader, &mut block) {
+                Ok(filled) => filled,
+                Err(error) => break Err(error),
+            };
+            let last = filled < block.len();
+            // When the writer is gone, it knows why.
+            if full.send((block, filled)).is_err() || last {
+                break Ok(());
+            }
+            block = match empty.try_recv() {
+                Ok(block) => block,
+                Err(_) if unmade > 0 => {
+                    unmade -= 1;
+                    new_block()
+                }
+                Err(_) => match empty.recv() {
+                    Ok(block) => block,
+                    Err(mpsc::RecvError) => break Ok(()),
+                },
+            };
+        };
+        drop(full);
+        let written: Result<RestoreSink, RestoreError> =
+            writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        // When the NAR was found wrong before the reader failed, that is the cause to name.
+        let sink = written?;
+        read?;
+        sink.finish()
+    })
+}
+
+/// Reads until the block is full or the reader ends.
+fn fill(reader: &mut (impl Read + ?Sized), block: &mut [u8]) -> Result<usize, RestoreError> {
+    let mut filled = 0;
+    while filled < block.len() {
+        match read_retrying(reader, &mut block[filled..]).map_err(RestoreError::Read)? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    Ok(filled)
+}
+
+#[cfg(test)]
+mod tests;
