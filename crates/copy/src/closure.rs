@@ -1,0 +1,86 @@
+//! The closure of some paths: they, and everything they refer to.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use nars3_narinfo::PathInfo;
+use nars3_store_api::{Store, StoreError};
+use nars3_store_path::StorePath;
+
+use crate::CopyError;
+
+/// Path infos of `roots` and, if `recursive`, of all they refer to, directly or not; each once, in the order in which
+/// they were reached. Each round asks the store for all paths that the round before has brought up.
+pub async fn closure(
+    store: &dyn Store,
+    roots: &[StorePath],
+    recursive: bool,
+) -> Result<Vec<Arc<PathInfo>>, CopyError> {
+    let mut seen: HashSet<StorePath> = HashSet::new();
+    let mut referrers: HashMap<StorePath, StorePath> = HashMap::new();
+    let mut found = Vec::new();
+    let mut round: Vec<StorePath> =
+        roots.iter().filter(|root| seen.insert((*root).clone())).cloned().collect();
+    while !round.is_empty() {
+        let mut infos = store.path_infos(&round).await?;
+        let mut next = Vec::new();
+        for path in round {
+            let Some(info) = infos.remove(&path) else {
+                return Err(missing(store, path, &referrers));
+            };
+            if recursive {
+                for reference in &info.references {
+                    if seen.insert(reference.clone()) {
+                        referrers.insert(reference.clone(), path.clone());
+                        next.push(reference.clone());
+                    }
+                }
+            }
+            found.push(info);
+        }
+        round = next;
+    }
+    Ok(found)
+}
+
+fn missing(store: &dyn Store, path: StorePath, referrers: &HashMap<StorePath, StorePath>) -> CopyError {
+    match referrers.get(&path) {
+        Some(referrer) => {
+            CopyError::IncompleteSource { source_store: store.to_string(), referrer: referrer.clone(), path }
+        }
+        None => StoreError::InvalidPath { store: store.to_string(), path }.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_store::{MemoryStore, path};
+
+    #[tokio::test]
+    async fn a_diamond_is_walked_once() {
+        let store = MemoryStore::new("source");
+        store.insert("a", &["b", "c", "a"]);
+        store.insert("b", &["d"]);
+        store.insert("c", &["d"]);
+        store.insert("d", &[]);
+        let infos = closure(&store, &[path("a")], true).await.unwrap();
+        let names: Vec<_> = infos.iter().map(|info| info.path.name().to_owned()).collect();
+        assert_eq!(names, ["a", "b", "c", "d"]);
+        assert_eq!(closure(&store, &[path("a"), path("a")], false).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_hole_names_who_needs_it() {
+        let store = MemoryStore::new("source");
+        store.insert("a", &["b"]);
+        let error = closure(&store, &[path("a")], true).await.unwrap_err();
+        assert!(
+            matches!(&error, CopyError::IncompleteSource { referrer, path: hole, .. }
+                if *referrer == path("a") && *hole == path("b")),
+            "{error}"
+        );
+        let error = closure(&store, &[path("nowhere")], true).await.unwrap_err();
+        assert!(matches!(error, CopyError::Store(StoreError::InvalidPath { .. })), "{error}");
+    }
+}

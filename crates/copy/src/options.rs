@@ -1,0 +1,39 @@
+//! What a copy can be told, and what it tells afterwards.
+
+use nars3_store_path::StorePath;
+
+/// How to copy.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CopyOptions {
+    /// Copy everything the roots refer to as well. Without it, a root whose references are missing at the destination
+    /// is an error there.
+    pub recursive: bool,
+    /// Ask for the signatures that the destination requires. `false` stands for `--no-check-sigs`, or a source that
+    /// is trusted. Content addresses are proven all the same.
+    pub check_signatures: bool,
+    /// Replace what the destination has.
+    pub repair: bool,
+    /// After a path has failed, go on with all that do not depend on it.
+    pub keep_going: bool,
+    /// NARs under way at once. Bounds memory together with the stores' own budgets.
+    pub jobs: usize,
+}
+
+impl Default for CopyOptions {
+    fn default() -> Self {
+        Self { recursive: true, check_signatures: true, repair: false, keep_going: false, jobs: 16 }
+    }
+}
+
+/// What a copy did.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// Paths that became valid at the destination, in the order in which they did.
+    pub copied: Vec<StorePath>,
+    /// Paths of the closure that the destination had already.
+    pub present: usize,
+    /// The sum of NarSize of what was copied, in bytes.
+    pub nar_bytes: u64,
+}

@@ -1,0 +1,366 @@
+//! Drives the two steps of every path of a plan, a bounded number at once.
+//!
+//! One task owns the state; staging and publishing run in tasks of their own. When this future is dropped (Ctrl-C),
+//! the set of tasks goes with it, every NAR stream breaks off, and nothing unfinished becomes visible.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use nars3_narinfo::PathInfo;
+use nars3_store_api::{
+    Event, Inspector, NarOrder, Progress, Publication, StageOptions, Staged, Store, StoreError,
+    WriteBehaviour,
+};
+use nars3_store_path::StorePath;
+use tokio::task::JoinSet;
+
+use crate::admission::{admit, content_inspector};
+use crate::publication::PublicationOrder;
+use crate::{CopyError, CopyOptions, FailedPath, Plan, Report, plan};
+
+/// Publications under way at once where the destination wants them one by one. They are small requests, so this is
+/// a matter of latency, not of bandwidth.
+const CONCURRENT_PUBLICATIONS: usize = 32;
+
+/// Copies `roots`, and what they refer to, from `source` to `destination`, as far as they are missing there.
+pub async fn copy(
+    source: &Arc<dyn Store>,
+    destination: &Arc<dyn Store>,
+    roots: &[StorePath],
+    options: &CopyOptions,
+    progress: Arc<dyn Progress>,
+) -> Result<Report, CopyError> {
+    let plan = plan(source, destination, roots, options).await?;
+    execute(source, destination, plan, options, progress).await
+}
+
+/// Does what `plan` says.
+pub async fn execute(
+    source: &Arc<dyn Store>,
+    destination: &Arc<dyn Store>,
+    plan: Plan,
+    options: &CopyOptions,
+    progress: Arc<dyn Progress>,
+) -> Result<Report, CopyError> {
+    progress.report(Event::Planned {
+        paths: plan.paths.len() as u64,
+        nar_bytes: plan.nar_bytes(),
+        present: plan.present as u64,
+    });
+    let behaviour = destination.write_behaviour();
+    if options.check_signatures {
+        check_signatures(source, destination, &plan, &behaviour, options.keep_going).await?;
+    }
+    Pipeline::new(source, destination, plan, behaviour, options, progress).run().await
+}
+
+/// All signatures before any NAR: a closure that will be refused should not be downloaded first. With `keep_going`
+/// each path is refused on its own, when its turn comes.
+async fn check_signatures(
+    source: &Arc<dyn Store>,
+    destination: &Arc<dyn Store>,
+    plan: &Plan,
+    behaviour: &WriteBehaviour,
+    keep_going: bool,
+) -> Result<(), CopyError> {
+    if keep_going || behaviour.required_signatures.is_none() {
+        return Ok(());
+    }
+    let (source, destination) = (Arc::clone(source), Arc::clone(destination));
+    let paths = plan.paths.clone();
+    let keys = behaviour.required_signatures.clone();
+    tokio::task::spawn_blocking(move || {
+        let (from, to) = (source.to_string(), destination.to_string());
+        paths.iter().try_for_each(|info| admit(info, source.store_dir(), keys.as_deref(), &from, &to))
+    })
+    .await
+    .map_err(|error| CopyError::TaskDied { reason: error.to_string() })?
+    .map_err(CopyError::Store)
+}
+
+enum Outcome {
+    Staged(StorePath, Result<Staged, StoreError>),
+    Published(Vec<PathInfoSummary>, Result<(), StoreError>),
+}
+
+/// What the report and the observer want to know of a path after it has been given away.
+struct PathInfoSummary {
+    path: StorePath,
+    nar_size: u64,
+}
+
+struct Pipeline<'a> {
+    source: &'a Arc<dyn Store>,
+    destination: &'a Arc<dyn Store>,
+    behaviour: WriteBehaviour,
+    options: &'a CopyOptions,
+    progress: Arc<dyn Progress>,
+    order: PublicationOrder,
+    to_stage: VecDeque<Arc<PathInfo>>,
+    staged: HashMap<StorePath, Staged>,
+    ready: VecDeque<StorePath>,
+    staging: usize,
+    publishing: usize,
+    tasks: JoinSet<Outcome>,
+    attempted: usize,
+    report: Report,
+    failed: Vec<FailedPath>,
+}
+
+impl<'a> Pipeline<'a> {
+    fn new(
+        source: &'a Arc<dyn Store>,
+        destination: &'a Arc<dyn Store>,
+        plan: Plan,
+        behaviour: WriteBehaviour,
+        options: &'a CopyOptions,
+        progress: Arc<dyn Progress>,
+    ) -> Self {
+        Self {
+            source,
+            destination,
+            behaviour,
+            options,
+            progress,
+            order: PublicationOrder::new(&plan.paths),
+            attempted: plan.paths.len(),
+            to_stage: plan.paths.into(),
+            staged: HashMap::new(),
+            ready: VecDeque::new(),
+            staging: 0,
+            publishing: 0,
+            tasks: JoinSet::new(),
+            report: Report { present: plan.present, ..Report::default() },
+            failed: Vec::new(),
+        }
+    }
+
+    async fn run(mut self) -> Result<Report, CopyError> {
+        loop {
+            self.start_publications();
+            self.start_stagings();
+            let Some(outcome) = self.tasks.join_next().await else { break };
+            match outcome.map_err(|error| CopyError::TaskDied { reason: error.to_string() })? {
+                Outcome::Staged(path, Ok(staged)) => self.take_staged(path, staged),
+                Outcome::Staged(path, Err(error)) => {
+                    self.staging -= 1;
+                    self.take_failure(&path, error)?;
+                }
+                Outcome::Published(batch, Ok(())) => self.take_published(batch),
+                Outcome::Published(batch, Err(error)) => {
+                    self.publishing -= 1;
+                    self.take_failed_batch(batch, error)?;
+                }
+            }
+        }
+        if self.failed.is_empty() {
+            Ok(self.report)
+        } else {
+            Err(CopyError::Partial { attempted: self.attempted, failed: self.failed })
+        }
+    }
+
+    fn start_stagings(&mut self) {
+        while self.staging < self.options.jobs.max(1) {
+            let Some(info) = self.next_to_stage() else { break };
+            self.staging += 1;
+            let source = Arc::clone(self.source);
+            let destination = Arc::clone(self.destination);
+            let keys = if self.options.check_signatures && self.options.keep_going {
+                self.behaviour.required_signatures.clone()
+            } else {
+                None
+            };
+            let repair = self.options.repair;
+            let progress = Arc::clone(&self.progress);
+            self.tasks.spawn(async move {
+                let path = info.path.clone();
+                progress.report(Event::PathStarted { path: &path, nar_size: info.nar_size });
+                let result = async {
+                    admit(
+                        &info,
+                        source.store_dir(),
+                        keys.as_deref(),
+                        &source.to_string(),
+                        &destination.to_string(),
+                    )?;
+                    stage(&*source, &*destination, &info, repair, progress).await
+                };
+                let result = result.await;
+                Outcome::Staged(path, result)
+            });
+        }
+    }
+
+    /// The next path whose NAR may travel: any, or, where the destination wants references first, one that has them.
+    fn next_to_stage(&mut self) -> Option<Arc<PathInfo>> {
+        loop {
+            let may_go = |info: &Arc<PathInfo>| match self.behaviour.nar_order {
+                NarOrder::ReferencesFirst => {
+                    self.order.only_waits_for_itself(&info.path) || !self.order.contains(&info.path)
+                }
+                _ => true,
+            };
+            let index = self.to_stage.iter().position(may_go)?;
+            let info = self.to_stage.remove(index)?;
+            // A path that a failed reference has taken along is not worth its NAR.
+            if self.order.contains(&info.path) {
+                return Some(info);
+            }
+        }
+    }
+
+    fn start_publications(&mut self) {
+        match self.behaviour.publication {
+            Publication::Singly => {
+                while self.publishing < CONCURRENT_PUBLICATIONS {
+                    let Some(path) = self.ready.pop_front() else { break };
+                    let batch = self.staged.remove(&path).into_iter().collect();
+                    self.publish(batch);
+                }
+            }
+            // One batch at a time: what gets ready meanwhile makes the next one, so batches grow with the load.
+            _ => {
+                if self.publishing == 0 && !self.ready.is_empty() {
+                    let ready = std::mem::take(&mut self.ready);
+                    let batch = ready.iter().filter_map(|path| self.staged.remove(path)).collect();
+                    self.publish(batch);
+                }
+            }
+        }
+    }
+
+    fn publish(&mut self, batch: Vec<Staged>) {
+        if batch.is_empty() {
+            return;
+        }
+        self.publishing += 1;
+        let destination = Arc::clone(self.destination);
+        let summaries = batch
+            .iter()
+            .map(|staged| PathInfoSummary {
+                path: staged.info().path.clone(),
+                nar_size: staged.info().nar_size,
+            })
+            .collect();
+        self.tasks.spawn(async move { Outcome::Published(summaries, destination.publish(batch).await) });
+    }
+
+    fn take_staged(&mut self, path: StorePath, staged: Staged) {
+        self.staging -= 1;
+        if !self.order.contains(&path) {
+            return;
+        }
+        self.staged.insert(path.clone(), staged);
+        if self.order.staged(&path) {
+            self.make_ready(path);
+        }
+    }
+
+    fn make_ready(&mut self, path: StorePath) {
+        let mut open = vec![path];
+        while let Some(path) = open.pop() {
+            // In a batch, a path may stand beside its references: being ready is as good as being visible.
+            if self.behaviour.publication == Publication::InBatches {
+                open.extend(self.order.passed(&path));
+            }
+            self.ready.push_back(path);
+        }
+    }
+
+    fn take_published(&mut self, batch: Vec<PathInfoSummary>) {
+        self.publishing -= 1;
+        for PathInfoSummary { path, nar_size } in batch {
+            self.progress.report(Event::PathFinished { path: &path, nar_size });
+            self.report.nar_bytes += nar_size;
+            if self.behaviour.publication == Publication::Singly {
+                self.ready.extend(self.order.passed(&path));
+            }
+            self.report.copied.push(path);
+        }
+    }
+
+    fn take_failed_batch(&mut self, batch: Vec<PathInfoSummary>, error: StoreError) -> Result<(), CopyError> {
+        if !self.options.keep_going {
+            return Err(error.into());
+        }
+        // The store says which path of the batch is at fault only in words; all of it is invisible, so all has failed.
+        let mut batch = batch.into_iter();
+        if let Some(first) = batch.next() {
+            self.take_failure(&first.path, error)?;
+        }
+        for rest in batch {
+            self.note_failure(&rest.path, None);
+        }
+        Ok(())
+    }
+
+    fn take_failure(&mut self, path: &StorePath, error: StoreError) -> Result<(), CopyError> {
+        if !self.options.keep_going {
+            return Err(error.into());
+        }
+        self.note_failure(path, Some(error));
+        Ok(())
+    }
+
+    fn note_failure(&mut self, path: &StorePath, error: Option<StoreError>) {
+        let reason = error.as_ref().map_or_else(|| "a path it depends on failed".to_owned(), describe);
+        self.progress.report(Event::PathFailed { path, reason: &reason });
+        self.failed.push(FailedPath { path: path.clone(), error });
+        for dependant in self.order.failed(path) {
+            self.staged.remove(&dependant);
+            self.progress
+                .report(Event::PathFailed { path: &dependant, reason: "a path it depends on failed" });
+            self.failed.push(FailedPath { path: dependant, error: None });
+        }
+    }
+}
+
+/// An error with its causes, in one line.
+fn describe(error: &StoreError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+async fn stage(
+    source: &dyn Store,
+    destination: &dyn Store,
+    info: &PathInfo,
+    repair: bool,
+    progress: Arc<dyn Progress>,
+) -> Result<Staged, StoreError> {
+    let proof = content_inspector(info)?;
+    let mut nar = source.nar(info).await?;
+    if let Some(proof) = proof {
+        nar = nar.inspected_by(proof);
+    }
+    let nar = nar.inspected_by(Box::new(Counter { path: info.path.clone(), progress }));
+    let options = if repair { StageOptions::repairing() } else { StageOptions::default() };
+    // What the source believed, not what it is: a copy is not built here, and was registered when it arrived.
+    let info = PathInfo { ultimate: false, registration_time: None, ..info.clone() };
+    destination.stage(info, nar, options).await
+}
+
+struct Counter {
+    path: StorePath,
+    progress: Arc<dyn Progress>,
+}
+
+impl Inspector for Counter {
+    fn inspect(&mut self, chunk: &[u8]) {
+        self.progress.report(Event::NarBytes { path: &self.path, bytes: chunk.len() as u64 });
+    }
+
+    fn conclude(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

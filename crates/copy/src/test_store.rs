@@ -1,0 +1,171 @@
+//! A store in memory for this crate's tests: it checks every promise that the engine makes to a store.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+use nars3_narinfo::PathInfo;
+use nars3_store_api::{
+    NarOrder, NarStream, Publication, StageOptions, Staged, Store, StoreError, WriteBehaviour,
+};
+use nars3_store_path::{Algorithm, Hash, HashPart, StoreDir, StorePath};
+
+pub(crate) fn path(name: &str) -> StorePath {
+    let digest = Hash::digest(Algorithm::Sha256, name.as_bytes()).nix32_digest();
+    StorePath::from_base_name(&format!("{}-{name}", &digest[..32])).unwrap()
+}
+
+/// A NAR that holds one regular file with `contents`.
+pub(crate) fn nar_of(contents: &[u8]) -> Vec<u8> {
+    let mut nar = Vec::new();
+    let tokens: [&[u8]; 7] = [b"nix-archive-1", b"(", b"type", b"regular", b"contents", contents, b")"];
+    for token in tokens {
+        nar.extend_from_slice(&(token.len() as u64).to_le_bytes());
+        nar.extend_from_slice(token);
+        nar.resize(nar.len().next_multiple_of(8), 0);
+    }
+    nar
+}
+
+/// The path info of a path whose only file holds its name, and its NAR.
+pub(crate) fn info(name: &str, references: &[&str]) -> (PathInfo, Vec<u8>) {
+    let nar = nar_of(name.as_bytes());
+    let mut info = PathInfo::new(path(name), Hash::digest(Algorithm::Sha256, &nar), nar.len() as u64);
+    info.references = references.iter().map(|name| path(name)).collect::<BTreeSet<_>>();
+    (info, nar)
+}
+
+#[derive(Debug)]
+pub(crate) struct MemoryStore {
+    name: &'static str,
+    store_dir: StoreDir,
+    pub(crate) behaviour: WriteBehaviour,
+    pub(crate) paths: Mutex<HashMap<StorePath, (Arc<PathInfo>, Vec<u8>)>>,
+    /// Paths whose staging fails.
+    pub(crate) cursed: Vec<StorePath>,
+    pub(crate) batches: Mutex<Vec<usize>>,
+}
+
+impl MemoryStore {
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            store_dir: StoreDir::default(),
+            behaviour: WriteBehaviour::cache(),
+            paths: Mutex::default(),
+            cursed: Vec::new(),
+            batches: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn insert(&self, name: &str, references: &[&str]) {
+        let (info, nar) = info(name, references);
+        self.insert_info(info, nar);
+    }
+
+    pub(crate) fn insert_info(&self, info: PathInfo, nar: Vec<u8>) {
+        self.paths.lock().unwrap().insert(info.path.clone(), (Arc::new(info), nar));
+    }
+
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        self.paths.lock().unwrap().keys().map(|path| path.name().to_owned()).collect()
+    }
+}
+
+impl fmt::Display for MemoryStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name)
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    fn store_dir(&self) -> &StoreDir {
+        &self.store_dir
+    }
+
+    async fn path_info(&self, path: &StorePath) -> Result<Option<Arc<PathInfo>>, StoreError> {
+        Ok(self.paths.lock().unwrap().get(path).map(|(info, _)| Arc::clone(info)))
+    }
+
+    async fn path_from_hash_part(&self, hash_part: &HashPart) -> Result<Option<StorePath>, StoreError> {
+        let paths = self.paths.lock().unwrap();
+        Ok(paths.keys().find(|path| path.hash_part() == *hash_part).cloned())
+    }
+
+    fn list(&self) -> BoxStream<'_, Result<HashPart, StoreError>> {
+        let all: Vec<_> = self.paths.lock().unwrap().keys().map(|path| Ok(path.hash_part())).collect();
+        stream::iter(all).boxed()
+    }
+
+    async fn nar(&self, info: &PathInfo) -> Result<NarStream, StoreError> {
+        let nar = self.paths.lock().unwrap().get(&info.path).map(|(_, nar)| nar.clone());
+        let nar =
+            nar.ok_or_else(|| StoreError::InvalidPath { store: self.to_string(), path: info.path.clone() })?;
+        let (mut sender, stream) = NarStream::channel();
+        tokio::spawn(async move {
+            for chunk in nar.chunks(7) {
+                if sender.send(Bytes::copy_from_slice(chunk)).await.is_err() {
+                    return;
+                }
+            }
+            sender.finish().await;
+        });
+        Ok(stream)
+    }
+
+    fn write_behaviour(&self) -> WriteBehaviour {
+        self.behaviour.clone()
+    }
+
+    async fn stage(
+        &self,
+        info: PathInfo,
+        mut nar: NarStream,
+        _options: StageOptions,
+    ) -> Result<Staged, StoreError> {
+        if self.cursed.contains(&info.path) {
+            return Err(StoreError::Unsupported { store: self.to_string(), operation: "take this one" });
+        }
+        if self.behaviour.nar_order == NarOrder::ReferencesFirst {
+            let paths = self.paths.lock().unwrap();
+            let others = info.references.iter().filter(|reference| **reference != info.path);
+            assert!(others.clone().all(|reference| paths.contains_key(reference)), "{} too early", info.path);
+        }
+        let mut bytes = Vec::new();
+        while let Some(chunk) = nar.next().await? {
+            bytes.extend_from_slice(&chunk);
+        }
+        assert_eq!(Hash::digest(Algorithm::Sha256, &bytes), info.nar_hash);
+        Ok(Staged::new(info, bytes))
+    }
+
+    async fn publish(&self, batch: Vec<Staged>) -> Result<(), StoreError> {
+        if self.behaviour.publication == Publication::Singly {
+            assert_eq!(batch.len(), 1);
+        }
+        self.batches.lock().unwrap().push(batch.len());
+        let mut new = Vec::new();
+        for staged in batch {
+            new.push(staged.into_parts::<Vec<u8>>(self)?);
+        }
+        let batch: BTreeSet<StorePath> = new.iter().map(|(info, _)| info.path.clone()).collect();
+        let mut paths = self.paths.lock().unwrap();
+        for (info, _) in &new {
+            for reference in &info.references {
+                if !batch.contains(reference) && !paths.contains_key(reference) {
+                    return Err(StoreError::MissingReference {
+                        store: self.to_string(),
+                        path: info.path.clone(),
+                        reference: reference.clone(),
+                    });
+                }
+            }
+        }
+        paths.extend(new.into_iter().map(|(info, nar)| (info.path.clone(), (Arc::new(info), nar))));
+        Ok(())
+    }
+}
