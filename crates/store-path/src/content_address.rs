@@ -188,3 +188,83 @@ impl FromStr for ContentAddress {
         Ok(ContentAddress { method, hash })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73";
+
+    #[test]
+    fn every_form_reads_back() {
+        for (prefix, method) in [
+            ("text", ContentAddressMethod::Text),
+            ("fixed", ContentAddressMethod::Flat),
+            ("fixed:r", ContentAddressMethod::NixArchive),
+        ] {
+            for algorithm in Algorithm::ALL {
+                let ca = ContentAddress { method, hash: Hash::digest(algorithm, b"abc") };
+                assert_eq!(ca.to_string(), format!("{prefix}:{}", ca.hash));
+                assert_eq!(ca.to_string().parse(), Ok(ca));
+                for hash in [ca.hash.to_base16(), ca.hash.to_base64()] {
+                    assert_eq!(format!("{prefix}:{hash}").parse(), Ok(ca));
+                }
+                assert_eq!(ContentAddress::from_json(&ca.to_json()), Ok(ca));
+            }
+        }
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong() {
+        for (value, message) in [
+            ("", "content address '' does not begin with 'text:' or 'fixed:'".to_owned()),
+            (
+                "source:sha256:x",
+                "content address 'source:sha256:x' does not begin with 'text:' or 'fixed:'".to_owned(),
+            ),
+            (
+                "fixed:git:sha1:x",
+                "content address 'fixed:git:sha1:x' is hashed as a git tree, which is not supported".to_owned(),
+            ),
+            (
+                "fixed:sha256-47DEQpj8HBSa",
+                "content address 'fixed:sha256-47DEQpj8HBSa' has no '<algorithm>:<digest>' behind its prefix"
+                    .to_owned(),
+            ),
+            (
+                "text:r:sha256:x",
+                "content address 'text:r:sha256:x': unknown hash algorithm 'r': expected blake3, md5, sha1, sha256 or sha512"
+                    .to_owned(),
+            ),
+            (
+                "fixed:r:sha1:x",
+                "content address 'fixed:r:sha1:x': hash 'x' has a digest of 1 characters: expected 40 (base16), 32 (nix32) or 28 (base64) for sha1"
+                    .to_owned(),
+            ),
+        ] {
+            assert_eq!(value.parse::<ContentAddress>().unwrap_err().to_string(), message);
+        }
+        let sri = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+        assert!(format!("fixed:sha256:{sri}").parse::<ContentAddress>().is_err());
+    }
+
+    #[test]
+    fn errors_of_the_json_form() {
+        for (text, message) in [
+            ("[]", "content address in JSON: the document is an array, expected an object"),
+            ("{}", "content address in JSON: the key 'method' is missing"),
+            (r#"{"method":1}"#, "content address in JSON: 'method' is a number, expected a string"),
+            (
+                r#"{"method":"git"}"#,
+                "content address in JSON: unknown content address method 'git': expected text, flat or nar",
+            ),
+            (r#"{"method":"nar"}"#, "content address in JSON: the key 'hash' is missing"),
+        ] {
+            assert_eq!(ContentAddress::from_json(text).unwrap_err().to_string(), message);
+        }
+        // Prefixed with a colon is no SRI.
+        let text = format!(r#"{{"method":"nar","hash":"sha256:{DIGEST}"}}"#);
+        assert!(ContentAddress::from_json(&text).is_err());
+        assert!(ContentAddress::from_json("{").is_err());
+    }
+}

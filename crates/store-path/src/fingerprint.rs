@@ -48,3 +48,31 @@ pub fn path_fingerprint(
     }
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_that_is_signed() {
+        let path: StorePath = "g1w7hy3qg1w7hy3qg1w7hy3qg1w7hy3q-foo".parse().unwrap();
+        let other: StorePath = "01w7hy3qg1w7hy3qg1w7hy3qg1w7hy3q-bar".parse().unwrap();
+        let hash = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=".parse().unwrap();
+        let store_dir = StoreDir::default();
+        let none = BTreeSet::new();
+        assert_eq!(
+            path_fingerprint(&store_dir, &path, &hash, 120, &none).unwrap(),
+            "1;/nix/store/g1w7hy3qg1w7hy3qg1w7hy3qg1w7hy3q-foo;sha256:0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73;120;"
+        );
+        let both = BTreeSet::from([path.clone(), other]);
+        assert_eq!(
+            path_fingerprint(&StoreDir::new("/s").unwrap(), &path, &hash, u64::MAX, &both).unwrap(),
+            "1;/s/g1w7hy3qg1w7hy3qg1w7hy3qg1w7hy3q-foo;sha256:0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73;18446744073709551615;\
+             /s/01w7hy3qg1w7hy3qg1w7hy3qg1w7hy3q-bar,/s/g1w7hy3qg1w7hy3qg1w7hy3qg1w7hy3q-foo"
+        );
+        assert_eq!(
+            path_fingerprint(&store_dir, &path, &hash, 0, &none).unwrap_err().to_string(),
+            "'/nix/store/g1w7hy3qg1w7hy3qg1w7hy3qg1w7hy3q-foo' has no fingerprint: its NarSize is not known"
+        );
+    }
+}

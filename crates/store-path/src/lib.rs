@@ -15,10 +15,10 @@
 //! };
 //! let no_references = BTreeSet::new();
 //! let path = store_path_for(&store_dir, "greeting", &ca, &no_references, false)?;
-//! assert_eq!(store_dir.print(&path), "/nix/store/68h6d3yvvwz8rxw4knfnywncs2gakmfk-greeting");
+//! assert_eq!(store_dir.print(&path), "/nix/store/5akl8zsmda0yrr63v4khwgskih2g2hsh-greeting");
 //!
 //! // Signing what a narinfo says of it, and checking the signature.
-//! let nar_hash = "sha256:1v73c1al48bsslkcphdh1xdlph7d1r2yrgdp7bvydmf7c8vrjpmj".parse()?;
+//! let nar_hash = "sha256:0sg9f58l1jj88w6pdrfdpj5x9b1zrwszk84j81zvby36q9whhhqa".parse()?;
 //! let fingerprint = path_fingerprint(&store_dir, &path, &nar_hash, 120, &no_references)?;
 //! let key = SecretKey::from_seed("cache.example.org-1", [7; 32])?;
 //! let signature = key.sign(fingerprint.as_bytes());

@@ -63,7 +63,7 @@ pub enum MakePathError {
 ///
 /// let ca = "fixed:r:sha256:0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73".parse()?;
 /// let path = store_path_for(&StoreDir::default(), "source", &ca, &BTreeSet::new(), false)?;
-/// assert_eq!(path.base_name(), "g40lqzvgabvvi7ghd7f8fn3b44y3wmkw-source");
+/// assert_eq!(path.base_name(), "f6jkrn77ysv9dhs8hh6s2faflhjc930i-source");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -146,4 +146,85 @@ fn fold(digest: &[u8]) -> [u8; HashPart::DIGEST_LEN] {
         }
     }
     folded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(name: &str) -> StorePath {
+        format!("g1w7hy3qg1w7hy3qg1w7hy3qg1w7hy3q-{name}").parse().unwrap()
+    }
+
+    fn make(
+        name: &str,
+        ca: &str,
+        references: &[StorePath],
+        self_reference: bool,
+    ) -> Result<StorePath, MakePathError> {
+        let references = references.iter().cloned().collect();
+        store_path_for(&StoreDir::default(), name, &ca.parse().unwrap(), &references, self_reference)
+    }
+
+    const SHA256: &str = "sha256:0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73";
+    const SHA1: &str = "sha1:x5zjnshbjrrhpg88n2da87884cmn2i2i";
+
+    #[test]
+    fn references_and_self_reference_change_the_path() {
+        for (method, own) in [("text", false), ("fixed:r", true)] {
+            let ca = format!("{method}:{SHA256}");
+            let mut paths = BTreeSet::from([
+                make("x", &ca, &[], false).unwrap(),
+                make("x", &ca, &[path("a")], false).unwrap(),
+                make("x", &ca, &[path("a"), path("b")], false).unwrap(),
+                make("y", &ca, &[], false).unwrap(),
+            ]);
+            if own {
+                paths.insert(make("x", &ca, &[], true).unwrap());
+                paths.insert(make("x", &ca, &[path("a")], true).unwrap());
+            }
+            assert_eq!(paths.len(), if own { 6 } else { 4 });
+        }
+    }
+
+    #[test]
+    fn the_store_directory_changes_the_path() {
+        let ca = format!("fixed:r:{SHA256}").parse().unwrap();
+        let gnu = StoreDir::new("/gnu/store").unwrap();
+        let other = store_path_for(&gnu, "x", &ca, &BTreeSet::new(), false);
+        assert_ne!(make("x", &ca.to_string(), &[], false), other);
+    }
+
+    #[test]
+    fn where_there_is_no_room_for_references() {
+        for ca in [format!("fixed:{SHA256}"), format!("fixed:{SHA1}"), format!("fixed:r:{SHA1}")] {
+            assert!(make("x", &ca, &[], false).is_ok());
+            let expected = Err(MakePathError::ReferencesNotAllowed {
+                name: "x".to_owned(),
+                content_address: ca.parse().unwrap(),
+            });
+            assert_eq!(make("x", &ca, &[], true), expected);
+            assert_eq!(make("x", &ca, &[path("a")], false), expected);
+        }
+    }
+
+    #[test]
+    fn text_is_sha256_without_self_reference() {
+        assert_eq!(
+            make("x", &format!("text:{SHA1}"), &[], false),
+            Err(MakePathError::TextAlgorithm { name: "x".to_owned(), algorithm: Algorithm::Sha1 })
+        );
+        assert_eq!(
+            make("x", &format!("text:{SHA256}"), &[], true),
+            Err(MakePathError::TextSelfReference { name: "x".to_owned() })
+        );
+    }
+
+    #[test]
+    fn the_name_is_checked() {
+        assert_eq!(
+            make("a/b", &format!("fixed:{SHA256}"), &[], false).unwrap_err().to_string(),
+            "no store path can have this name: '/' at byte 1 of the name 'a/b' is not a letter, a digit or one of '+-._?='"
+        );
+    }
 }

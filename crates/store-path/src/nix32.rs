@@ -165,3 +165,6 @@ fn read_digits(text: &[u8], seen: &mut u8) -> u64 {
 fn little_endian(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
+
+#[cfg(test)]
+mod tests;

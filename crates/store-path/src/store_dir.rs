@@ -170,3 +170,81 @@ impl FromStr for StoreDir {
         StoreDir::new(path)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: &str = "g1w7hy3qg1w7hy3qg1w7hy3qg1w7hy3q-foo";
+
+    #[test]
+    fn store_directories_are_absolute_and_canonical() {
+        for (text, canonical) in [
+            ("/nix/store", "/nix/store"),
+            ("/nix//store/", "/nix/store"),
+            ("/nix/./var/../store", "/nix/store"),
+            ("/../nix/store", "/nix/store"),
+            ("/gnu/store", "/gnu/store"),
+            ("/ä b", "/ä b"),
+        ] {
+            assert_eq!(StoreDir::new(text).unwrap().as_str(), canonical);
+        }
+        let value = |text: &str| text.to_owned();
+        for (text, error) in [
+            ("", StoreDirError::NotAbsolute { value: value("") }),
+            ("nix/store", StoreDirError::NotAbsolute { value: value("nix/store") }),
+            ("/", StoreDirError::Root { value: value("/") }),
+            ("/nix/..", StoreDirError::Root { value: value("/nix/..") }),
+            ("/nix\nstore", StoreDirError::ControlCharacter { value: value("/nix\nstore"), position: 4 }),
+            ("/\0", StoreDirError::ControlCharacter { value: value("/\0"), position: 1 }),
+        ] {
+            assert_eq!(StoreDir::new(text), Err(error));
+        }
+        assert_eq!(
+            StoreDir::new("/nix\nstore").unwrap_err().to_string(),
+            r"the store directory '/nix\nstore' has a control character at byte 4"
+        );
+    }
+
+    #[test]
+    fn full_paths_are_canonicalised_as_nix_does() {
+        let store_dir = StoreDir::default();
+        for text in [
+            format!("/nix/store/{BASE}"),
+            format!("/nix/store/{BASE}/"),
+            format!("//nix/store//./{BASE}"),
+            format!("/nix/store/{BASE}/bin/.."),
+            format!("/nix/var/../store/{BASE}"),
+        ] {
+            assert_eq!(store_dir.parse(&text).unwrap().base_name(), BASE, "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_elsewhere_are_refused() {
+        let store_dir = StoreDir::default();
+        for text in [
+            BASE.to_owned(),
+            format!("nix/store/{BASE}"),
+            format!("/nix/storex/{BASE}"),
+            format!("/nix/store{BASE}"),
+            format!("/nix/store/{BASE}/bin"),
+            format!("/nix/store/../{BASE}"),
+            format!("/gnu/store/{BASE}"),
+            "/nix/store".to_owned(),
+            "/nix/store/".to_owned(),
+            String::new(),
+        ] {
+            let error = store_dir.parse(&text).unwrap_err();
+            if text != "/nix/store/" {
+                assert!(matches!(error, StorePathError::NotInStore { .. }), "{text}: {error}");
+            }
+        }
+        assert_eq!(
+            store_dir.parse("/tmp/x").unwrap_err().to_string(),
+            "'/tmp/x' is not in the store directory '/nix/store'"
+        );
+        assert!(store_dir.parse_inside(&format!("/nix/store//{BASE}")).is_err());
+        assert!(store_dir.parse_inside("/nix/store").is_err());
+    }
+}
