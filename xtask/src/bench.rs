@@ -1,0 +1,31 @@
+//! `cargo xtask bench`: builds the command as it is released, and runs the comparison with real Nix.
+//!
+//! The measuring is in `nars3-bench`, a program of the test crate, which knows how to start MinIO and real Nix.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use xshell::cmd;
+
+use crate::project;
+use crate::test::tools;
+
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let minio = tools::minio().context("the benchmark needs MinIO")?.context("the benchmark needs MinIO")?;
+    let nix = tools::nix().context("the benchmark needs real Nix")?;
+    println!("MinIO: {}\nReal Nix: {nix}", minio.display());
+    let shell = project::shell()?;
+    cmd!(shell, "cargo build --locked --release --package nars3-cli").run()?;
+    // The harness only waits for others; it needs no optimisation.
+    cmd!(shell, "cargo build --locked --package nars3-tests --bin nars3-bench").run()?;
+    let status = Command::new(project::built("nars3-bench"))
+        .args(arguments)
+        .current_dir(project::root())
+        .env("NARS3_BIN", project::target_directory().join("release/nars3"))
+        .env("NARS3_TEST_SERVER", "minio")
+        .env("MINIO_BIN", minio)
+        .status()
+        .context("cannot start nars3-bench")?;
+    ensure!(status.success(), "the benchmark failed");
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! `cargo xtask fuzz`: the parsers that strangers can reach, fed with nonsense by libFuzzer.
+//!
+//! The targets are in `fuzz/`, a workspace of its own. Their committed corpus is only read; what a run finds goes to
+//! `target/fuzz-corpus`.
+
+use anyhow::{Context, Result, bail, ensure};
+use xshell::cmd;
+
+use crate::flags::FuzzOptions;
+use crate::project;
+
+/// A smoke run replays the corpus and goes a little beyond.
+const SMOKE_RUNS: &str = "-runs=2000";
+
+pub(crate) fn run(options: &FuzzOptions) -> Result<()> {
+    let shell = project::shell()?;
+    let targets = targets(options.target.as_deref())?;
+    if cmd!(shell, "cargo fuzz --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
+        bail!("cargo-fuzz is not installed: cargo install cargo-fuzz --version 0.13.2 --locked");
+    }
+    let limit = options
+        .minutes
+        .map_or_else(|| SMOKE_RUNS.to_owned(), |minutes| format!("-max_total_time={}", minutes * 60));
+    for target in &targets {
+        let committed = project::root().join("fuzz/corpus").join(target);
+        let found = project::target_directory().join("fuzz-corpus").join(target);
+        shell.create_dir(&found)?;
+        let corpora = std::iter::once(found).chain(committed.is_dir().then_some(committed));
+        // The sanitizer and coverage options are unstable, and the project stays on a stable compiler.
+        cmd!(shell, "cargo fuzz run {target} {corpora...} -- {limit}")
+            .env("RUSTC_BOOTSTRAP", "1")
+            .run()
+            .with_context(|| format!("the fuzz target {target} failed"))?;
+    }
+    println!("{} fuzz targets ran without a finding: {}", targets.len(), targets.join(", "));
+    Ok(())
+}
+
+/// Names of the targets, sorted.
+fn targets(wanted: Option<&str>) -> Result<Vec<String>> {
+    let directory = project::root().join("fuzz/fuzz_targets");
+    ensure!(directory.is_dir(), "there are no fuzz targets: {} is missing", directory.display());
+    let files = project::files(&directory, ".rs")?;
+    let names = files.iter().filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned()));
+    let targets: Vec<String> = names.filter(|name| wanted.is_none_or(|wanted| wanted == name)).collect();
+    ensure!(!targets.is_empty(), "no fuzz target is called '{}'", wanted.unwrap_or_default());
+    Ok(targets)
+}

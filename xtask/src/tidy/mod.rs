@@ -1,0 +1,64 @@
+//! `cargo xtask tidy`: the house rules, checked. Works offline.
+
+mod dependencies;
+mod layers;
+pub(crate) mod licences;
+mod purity;
+mod readmes;
+mod sizes;
+
+use anyhow::{Result, ensure};
+use xshell::{Shell, cmd};
+
+use crate::project;
+
+/// A rule: what it is called, and how it is checked.
+type Rule = (&'static str, fn(&Shell) -> Result<()>);
+
+/// Cheap rules first.
+const RULES: [Rule; 10] = [
+    ("format", |shell| Ok(cmd!(shell, "cargo fmt --all --check").quiet().run()?)),
+    ("layers", layers::check),
+    ("pure crates", purity::check),
+    ("licences", licences::check),
+    ("banned crates", dependencies::check),
+    ("crate readmes", |_| readmes::check()),
+    ("file sizes", |_| sizes::check()),
+    ("packages", packages),
+    ("lints", |shell| {
+        Ok(cmd!(shell, "cargo clippy --locked --workspace --all-targets --quiet -- -D warnings")
+            .quiet()
+            .run()?)
+    }),
+    ("documentation", |shell| {
+        Ok(cmd!(shell, "cargo doc --locked --workspace --no-deps --document-private-items --quiet")
+            .env("RUSTDOCFLAGS", "-Dwarnings")
+            .quiet()
+            .run()?)
+    }),
+];
+
+/// Checks every rule, also after one has failed.
+pub(crate) fn run() -> Result<()> {
+    let shell = project::shell()?;
+    let mut broken = Vec::new();
+    for (name, check) in RULES {
+        match check(&shell) {
+            Ok(()) => println!("tidy: {name}: ok"),
+            Err(error) => {
+                println!("tidy: {name}: BROKEN\n{error:#}\n");
+                broken.push(name);
+            }
+        }
+    }
+    ensure!(broken.is_empty(), "not tidy: {}", broken.join(", "));
+    Ok(())
+}
+
+/// Each published crate can be packaged: its manifest is complete, and its path dependencies have versions.
+fn packages(shell: &Shell) -> Result<()> {
+    cmd!(shell, "cargo package --locked --workspace --exclude xtask --exclude nars3-tests --no-verify --allow-dirty --offline --quiet")
+        .quiet()
+        .run()?;
+    Ok(())
+}
