@@ -1,0 +1,166 @@
+//! The cache itself: opening it, and its face as a `Store`.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use nars3_narinfo::{CACHE_INFO_KEY, CacheInfo, PathInfo};
+use nars3_store_api::{NarStream, StageOptions, Staged, Store, StoreError, WriteBehaviour};
+use nars3_store_path::{HashPart, SecretKey, StoreDir, StorePath};
+use nars3_store_url::CacheSettings;
+use object_store::ObjectStore;
+use tokio::sync::{OnceCell, Semaphore};
+
+use crate::budget::Budget;
+use crate::known::Known;
+use crate::objects::Objects;
+use crate::options::BinaryCacheOptions;
+use crate::stats::CacheStats;
+
+/// The largest `nix-cache-info` that is believed. Real ones have some sixty bytes.
+const CACHE_INFO_SIZE: u64 = 64 * 1024;
+
+/// A Nix binary cache over an object store. Made by `open`; everything else is the `Store` trait and the operations
+/// that only caches have.
+pub struct BinaryCache {
+    pub(crate) objects: Arc<Objects>,
+    pub(crate) store_dir: StoreDir,
+    pub(crate) settings: CacheSettings,
+    pub(crate) secret_keys: Vec<SecretKey>,
+    pub(crate) upstreams: Vec<Arc<dyn Store>>,
+    pub(crate) known: Known,
+    pub(crate) compression_memory: Budget,
+    pub(crate) nars_out: Arc<Semaphore>,
+    pub(crate) force_encodings: bool,
+    /// What `nix-cache-info` said when the cache was opened.
+    info: Option<CacheInfo>,
+    /// Set once `nix-cache-info` is there.
+    pub(crate) announced: OnceCell<()>,
+}
+
+impl BinaryCache {
+    /// Opens the cache whose objects are `objects`. Nothing is written: an empty place is an empty cache, and becomes
+    /// one that others can open with the first path that is published.
+    ///
+    /// # Errors
+    /// `StoreDirMismatch` when the cache is for another store directory; `Backend` when its `nix-cache-info` cannot be
+    /// read although it may be there.
+    pub async fn open(
+        objects: Arc<dyn ObjectStore>,
+        options: BinaryCacheOptions,
+    ) -> Result<Arc<Self>, StoreError> {
+        let objects = Arc::new(Objects::new(objects, &options));
+        let info = objects.text(CACHE_INFO_KEY, CACHE_INFO_SIZE).await?.map(|text| CacheInfo::parse(&text));
+        if let Some(info) = &info {
+            info.ensure_store_dir(&options.uri, &options.store_dir).map_err(|mismatch| {
+                StoreError::StoreDirMismatch {
+                    store: mismatch.cache,
+                    expected: mismatch.expected.to_string(),
+                    actual: mismatch.found,
+                }
+            })?;
+        }
+        Ok(Arc::new(Self {
+            announced: OnceCell::new_with(info.is_some().then_some(())),
+            info,
+            objects,
+            store_dir: options.store_dir,
+            settings: options.cache,
+            secret_keys: options.secret_keys,
+            upstreams: options.upstreams,
+            known: Known::new(options.path_info_cache_size),
+            compression_memory: Budget::new(options.limits.compression_memory),
+            nars_out: Arc::new(Semaphore::new(options.limits.concurrent_nars.max(1))),
+            force_encodings: options.force_encodings,
+        }))
+    }
+
+    /// What `nix-cache-info` said when the cache was opened; `None` if there was none.
+    pub fn info(&self) -> Option<&CacheInfo> {
+        self.info.as_ref()
+    }
+
+    /// Requests and bytes so far.
+    pub fn stats(&self) -> &CacheStats {
+        self.objects.stats()
+    }
+
+    /// The error for a path that is not in this cache.
+    pub(crate) fn invalid(&self, path: &StorePath) -> StoreError {
+        StoreError::InvalidPath { store: self.to_string(), path: path.clone() }
+    }
+}
+
+#[async_trait]
+impl Store for BinaryCache {
+    fn store_dir(&self) -> &StoreDir {
+        &self.store_dir
+    }
+
+    async fn path_info(&self, path: &StorePath) -> Result<Option<Arc<PathInfo>>, StoreError> {
+        Ok(self.entry(path).await?.map(|entry| Arc::clone(&entry.info)))
+    }
+
+    async fn path_from_hash_part(&self, hash_part: &HashPart) -> Result<Option<StorePath>, StoreError> {
+        Ok(self.entry_of(hash_part).await?.map(|entry| entry.info.path.clone()))
+    }
+
+    async fn path_infos(&self, paths: &[StorePath]) -> Result<HashMap<StorePath, Arc<PathInfo>>, StoreError> {
+        let queries: Vec<_> = paths
+            .iter()
+            .cloned()
+            .map(|path| async move { Ok((self.path_info(&path).await?, path)) })
+            .collect();
+        stream::iter(queries)
+            .buffer_unordered(self.objects.limits().concurrent_requests.max(1))
+            .try_filter_map(|(info, path)| async move { Ok(info.map(|info| (path, info))) })
+            .try_collect()
+            .await
+    }
+
+    async fn valid_paths(&self, paths: &[StorePath]) -> Result<Vec<StorePath>, StoreError> {
+        self.present(paths).await
+    }
+
+    fn list(&self) -> BoxStream<'_, Result<HashPart, StoreError>> {
+        self.objects.hash_parts()
+    }
+
+    async fn nar(&self, info: &PathInfo) -> Result<NarStream, StoreError> {
+        self.send_nar(info).await
+    }
+
+    fn write_behaviour(&self) -> WriteBehaviour {
+        WriteBehaviour::cache()
+    }
+
+    async fn stage(
+        &self,
+        info: PathInfo,
+        nar: NarStream,
+        options: StageOptions,
+    ) -> Result<Staged, StoreError> {
+        self.take_nar(info, nar, options).await
+    }
+
+    async fn publish(&self, batch: Vec<Staged>) -> Result<(), StoreError> {
+        for staged in batch {
+            self.publish_one(staged).await?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for BinaryCache {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.objects.uri())
+    }
+}
+
+impl fmt::Debug for BinaryCache {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("BinaryCache").field("uri", &self.objects.uri()).finish_non_exhaustive()
+    }
+}

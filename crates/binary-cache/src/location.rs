@@ -1,0 +1,91 @@
+//! Where the `URL` of a narinfo leads: to an object of the same cache, or nowhere.
+
+/// A `URL` that is not followed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LocationError {
+    #[error("its URL '{url}' leaves the cache")]
+    OtherOrigin { url: String },
+    #[error("its URL '{url}' is not the name of an object: {reason}")]
+    NotAKey { url: String, reason: &'static str },
+}
+
+/// The key that `url` names in the cache at `uri`. A relative URL is relative to the narinfo, which is at the top of
+/// the cache. An absolute one must lie under the cache's own URL: following it elsewhere would let whoever wrote the
+/// narinfo choose whom this machine talks to.
+pub(crate) fn object_key(uri: &str, url: &str) -> Result<String, LocationError> {
+    let other_origin = || LocationError::OtherOrigin { url: url.to_owned() };
+    let not_a_key = |reason| LocationError::NotAKey { url: url.to_owned(), reason };
+    let base = uri.split(['?', '#']).next().unwrap_or(uri).trim_end_matches('/');
+    let relative = if is_absolute(url) {
+        url.strip_prefix(base).and_then(|rest| rest.strip_prefix('/')).ok_or_else(other_origin)?
+    } else if url.starts_with('/') {
+        return Err(other_origin());
+    } else {
+        url
+    };
+    // Newer Nix resolves the URL, which may carry a query for a gateway's use; objects have none.
+    let key = relative.split(['?', '#']).next().unwrap_or(relative);
+    let key = key.strip_prefix("./").unwrap_or(key);
+    if key.is_empty() {
+        return Err(not_a_key("it is empty"));
+    }
+    if key.chars().any(|character| character.is_control() || character == '\\') {
+        return Err(not_a_key("it has a control character or a backslash"));
+    }
+    if key.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+        return Err(not_a_key("it has an empty, '.' or '..' segment"));
+    }
+    Ok(key.to_owned())
+}
+
+/// Whether a URL begins with a scheme (RFC 3986: a letter, then letters, digits, `+`, `-`, `.`, up to a colon).
+fn is_absolute(url: &str) -> bool {
+    url.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.chars().all(|character| character.is_ascii_alphanumeric() || "+-.".contains(character))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUCKET: &str = "s3://bucket?endpoint=127.0.0.1:9000";
+
+    #[test]
+    fn relative_urls_are_keys() {
+        assert_eq!(object_key(BUCKET, "nar/abc.nar.xz").unwrap(), "nar/abc.nar.xz");
+        assert_eq!(object_key(BUCKET, "./nar/abc.nar").unwrap(), "nar/abc.nar");
+        assert_eq!(object_key(BUCKET, "nar/a..b+c=d.nar").unwrap(), "nar/a..b+c=d.nar");
+        assert_eq!(object_key(BUCKET, "nar/abc.nar?hash=xyz").unwrap(), "nar/abc.nar");
+    }
+
+    #[test]
+    fn absolute_urls_of_the_cache_itself_are_keys() {
+        assert_eq!(object_key(BUCKET, "s3://bucket/nar/abc.nar").unwrap(), "nar/abc.nar");
+        assert_eq!(object_key("https://c.example/p/", "https://c.example/p/nar/a").unwrap(), "nar/a");
+    }
+
+    #[test]
+    fn other_origins_are_refused_by_name() {
+        for url in [
+            "https://elsewhere.example/nar/abc.nar",
+            "s3://bucket-of-another/nar/abc.nar",
+            "s3://bucketnar/abc.nar",
+            "//elsewhere.example/nar/abc.nar",
+            "/etc/passwd",
+            "file:///etc/passwd",
+        ] {
+            assert_eq!(object_key(BUCKET, url), Err(LocationError::OtherOrigin { url: url.into() }), "{url}");
+        }
+        assert!(object_key("https://c.example/p", "https://c.example/other/nar/a").is_err());
+    }
+
+    #[test]
+    fn no_key_climbs() {
+        for url in ["", "..", "../x", "nar/../../x", "nar//x", "nar/", "nar/./x", "nar\\..\\x", "nar/\u{0}"] {
+            assert!(matches!(object_key(BUCKET, url), Err(LocationError::NotAKey { .. })), "{url:?}");
+        }
+        assert!(object_key(BUCKET, "s3://bucket/../x").is_err());
+    }
+}

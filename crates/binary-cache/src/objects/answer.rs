@@ -1,0 +1,93 @@
+//! What an object store's error means for a cache: an object that is not there, a feature that is not there, or a
+//! failure.
+
+use std::error::Error as StdError;
+
+use object_store::Error;
+
+/// What an error says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// There is no such object.
+    Missing,
+    /// Access denied, which is how S3 says "no such object" to whom it does not let list the bucket (Nix 2.29 takes
+    /// it so, `s3-binary-cache-store.cc`).
+    Denied,
+    /// The object is there already.
+    Exists,
+    /// The object is another than the condition asked for.
+    Changed,
+    /// The object store cannot do this kind of request.
+    NotSupported,
+    /// Anything else.
+    Failed,
+}
+
+/// Codes that S3 sends with 403 when the credentials themselves are at fault. Taking these for "no such object"
+/// would make a push upload everything again and a pull rebuild everything, without a word.
+const CREDENTIAL_CODES: [&str; 8] = [
+    "SignatureDoesNotMatch",
+    "InvalidAccessKeyId",
+    "ExpiredToken",
+    "InvalidToken",
+    "InvalidClientTokenId",
+    "RequestTimeTooSkewed",
+    "AccountProblem",
+    "AuthorizationHeaderMalformed",
+];
+
+/// Reads `error`.
+pub(crate) fn answer(error: &Error) -> Answer {
+    match error {
+        // A bucket that does not exist is a wrong URL, not an empty cache.
+        Error::NotFound { .. } if mentions(error, &["NoSuchBucket"]) => Answer::Failed,
+        Error::NotFound { .. } => Answer::Missing,
+        Error::PermissionDenied { .. } if mentions(error, &CREDENTIAL_CODES) => Answer::Failed,
+        Error::PermissionDenied { .. } => Answer::Denied,
+        Error::AlreadyExists { .. } => Answer::Exists,
+        Error::Precondition { .. } | Error::NotModified { .. } => Answer::Changed,
+        Error::NotSupported { .. } | Error::NotImplemented { .. } => Answer::NotSupported,
+        _ => Answer::Failed,
+    }
+}
+
+/// Whether the text of the error or of one of its causes, where the server's own answer is, holds one of `words`.
+fn mentions(error: &Error, words: &[&str]) -> bool {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(current) = next {
+        let text = current.to_string();
+        if words.iter().any(|word| text.contains(word)) {
+            return true;
+        }
+        next = current.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn denied(body: &str) -> Error {
+        Error::PermissionDenied { path: "x.narinfo".into(), source: body.into() }
+    }
+
+    #[test]
+    fn a_plain_403_may_be_a_missing_object() {
+        assert_eq!(answer(&denied("<Code>AccessDenied</Code>")), Answer::Denied);
+    }
+
+    #[test]
+    fn bad_credentials_are_a_failure() {
+        for code in CREDENTIAL_CODES {
+            assert_eq!(answer(&denied(&format!("<Code>{code}</Code>"))), Answer::Failed, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_missing_bucket_is_not_an_empty_cache() {
+        let missing = |body: &str| Error::NotFound { path: "x".into(), source: body.into() };
+        assert_eq!(answer(&missing("<Code>NoSuchBucket</Code>")), Answer::Failed);
+        assert_eq!(answer(&missing("<Code>NoSuchKey</Code>")), Answer::Missing);
+    }
+}

@@ -1,0 +1,268 @@
+//! Reading large objects: streamed to a thread that may block, and resumed where a broken body left off.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use nars3_store_api::{CHUNK_SIZE, StoreError};
+use object_store::path::Path;
+use object_store::{GetOptions, GetRange, GetResultPayload};
+use tokio::sync::mpsc;
+
+use super::{Answer, Objects, answer, content_encoding};
+
+/// Chunks that may wait between the network and the thread that consumes them. Chunks are what the transport gives,
+/// 16 KiB or so, so this is some hundred KiB a body.
+const CHUNKS_IN_FLIGHT: usize = 32;
+
+/// Attempts to go on with a body that did not give a single byte more. Every byte that comes starts the count anew,
+/// so a slow and shaky line finishes, and a dead one does not hang.
+const FRUITLESS_ATTEMPTS: u32 = 5;
+
+/// The wait before the second attempt; it doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// An object whose first byte is on its way.
+#[derive(Debug)]
+pub(crate) struct Download {
+    /// Bytes of the whole object, as it is stored.
+    pub(crate) object_size: u64,
+    /// Its Content-Encoding; empty if none.
+    pub(crate) encoding: String,
+    /// The bytes.
+    pub(crate) body: Body,
+}
+
+/// The bytes of an object, as a `BufRead` for a thread that may block. Fewer bytes than announced are an error, not
+/// an end.
+#[derive(Debug)]
+pub(crate) enum Body {
+    File(FileBody),
+    Stream(StreamBody),
+}
+
+/// A file of a cache on this machine, read without a detour.
+#[derive(Debug)]
+pub(crate) struct FileBody {
+    objects: Arc<Objects>,
+    reader: BufReader<File>,
+    range: Range<u64>,
+    positioned: bool,
+}
+
+/// Chunks that a task takes from the network.
+#[derive(Debug)]
+pub(crate) struct StreamBody {
+    chunks: mpsc::Receiver<io::Result<Bytes>>,
+    current: Bytes,
+    remaining: u64,
+}
+
+impl Objects {
+    /// The object under `key`, or `range` of it; `None` if there is none.
+    pub(crate) async fn download(
+        self: &Arc<Self>,
+        key: &str,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<Download>, StoreError> {
+        let path = self.path(key)?;
+        self.stats.count_get();
+        let options = GetOptions::new().with_range(range.map(GetRange::Bounded));
+        let found = match self.store.get_opts(&path, options).await {
+            Ok(found) => found,
+            Err(error) if self.is_missing(key, &error) => return Ok(None),
+            Err(error) => return Err(self.failed(format!("read '{key}'"), error)),
+        };
+        let (object_size, encoding, range) = (found.meta.size, content_encoding(&found), found.range.clone());
+        let body = match found.payload {
+            GetResultPayload::File(file, _) => Body::File(FileBody {
+                objects: Arc::clone(self),
+                reader: BufReader::with_capacity(CHUNK_SIZE, file),
+                range,
+                positioned: false,
+            }),
+            GetResultPayload::Stream(stream) => {
+                let (sender, chunks) = mpsc::channel(CHUNKS_IN_FLIGHT);
+                let remaining = range.end.saturating_sub(range.start);
+                let pump = Pump {
+                    objects: Arc::clone(self),
+                    path,
+                    tag: found.meta.e_tag,
+                    range,
+                    sender,
+                    fruitless: 0,
+                };
+                tokio::spawn(pump.run(stream));
+                Body::Stream(StreamBody { chunks, current: Bytes::new(), remaining })
+            }
+        };
+        Ok(Some(Download { object_size, encoding, body }))
+    }
+}
+
+/// The task that takes a body from the network.
+struct Pump {
+    objects: Arc<Objects>,
+    path: Path,
+    tag: Option<String>,
+    /// What is still to come.
+    range: Range<u64>,
+    sender: mpsc::Sender<io::Result<Bytes>>,
+    fruitless: u32,
+}
+
+impl Pump {
+    async fn run(mut self, mut stream: BoxStream<'static, object_store::Result<Bytes>>) {
+        loop {
+            let trouble = match stream.next().await {
+                Some(Ok(chunk)) => {
+                    if !self.pass_on(chunk).await {
+                        return;
+                    }
+                    continue;
+                }
+                None if self.range.is_empty() => return,
+                None => io::Error::from(io::ErrorKind::UnexpectedEof),
+                Some(Err(error)) => error.into(),
+            };
+            stream = match self.resume(trouble).await {
+                Ok(stream) => stream,
+                Err(error) => {
+                    // Nobody is left to be told when the consumer went away.
+                    let _ = self.sender.send(Err(error)).await;
+                    return;
+                }
+            };
+        }
+    }
+
+    /// Gives a chunk to the consumer. False when there is nobody to give more to.
+    async fn pass_on(&mut self, chunk: Bytes) -> bool {
+        if chunk.is_empty() {
+            return true;
+        }
+        let wanted = self.range.end.saturating_sub(self.range.start);
+        if chunk.len() as u64 > wanted {
+            let error = io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("'{}' sent more bytes than it announced", self.path),
+            );
+            let _ = self.sender.send(Err(error)).await;
+            return false;
+        }
+        self.fruitless = 0;
+        self.objects.received(chunk.len());
+        self.range.start += chunk.len() as u64;
+        self.sender.send(Ok(chunk)).await.is_ok()
+    }
+
+    /// Asks for what is still to come, of the same version of the object.
+    async fn resume(
+        &mut self,
+        mut trouble: io::Error,
+    ) -> io::Result<BoxStream<'static, object_store::Result<Bytes>>> {
+        loop {
+            if self.fruitless >= FRUITLESS_ATTEMPTS {
+                return Err(trouble);
+            }
+            if self.fruitless > 0 {
+                tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(self.fruitless - 1)).await;
+            }
+            self.fruitless += 1;
+            tracing::debug!(key = %self.path, offset = self.range.start, error = %trouble, "resuming a broken body");
+            self.objects.stats.count_get();
+            let mut options = GetOptions::new().with_range(Some(GetRange::Bounded(self.range.clone())));
+            options.if_match = self.tag.clone();
+            match self.objects.store.get_opts(&self.path, options).await {
+                Ok(found) if found.range == self.range => return Ok(found.into_stream()),
+                Ok(found) => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        format!(
+                            "bytes {:?} of '{}' came instead of {:?}",
+                            found.range, self.path, self.range
+                        ),
+                    ));
+                }
+                Err(error) if answer(&error) == Answer::Failed => trouble = error.into(),
+                // Gone, replaced or forbidden meanwhile: no attempt will change that.
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl FileBody {
+    fn fill(&mut self) -> io::Result<&[u8]> {
+        if self.range.is_empty() {
+            return Ok(&[]);
+        }
+        if !self.positioned {
+            self.reader.seek(SeekFrom::Start(self.range.start))?;
+            self.positioned = true;
+        }
+        let wanted = usize::try_from(self.range.end - self.range.start).unwrap_or(usize::MAX);
+        let buffer = self.reader.fill_buf()?;
+        if buffer.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(buffer.get(..wanted).unwrap_or(buffer))
+    }
+
+    fn advance(&mut self, amount: usize) {
+        self.objects.received(amount);
+        self.range.start += amount as u64;
+        self.reader.consume(amount);
+    }
+}
+
+impl StreamBody {
+    fn fill(&mut self) -> io::Result<&[u8]> {
+        while self.current.is_empty() && self.remaining > 0 {
+            match self.chunks.blocking_recv() {
+                Some(chunk) => self.current = chunk?,
+                // The task ended without a word: it was cancelled, or it panicked.
+                None => return Err(io::ErrorKind::UnexpectedEof.into()),
+            }
+        }
+        Ok(&self.current)
+    }
+
+    fn advance(&mut self, amount: usize) {
+        let _ = self.current.split_to(amount.min(self.current.len()));
+        self.remaining = self.remaining.saturating_sub(amount as u64);
+    }
+}
+
+impl BufRead for Body {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        match self {
+            Self::File(body) => body.fill(),
+            Self::Stream(body) => body.fill(),
+        }
+    }
+
+    fn consume(&mut self, amount: usize) {
+        match self {
+            Self::File(body) => body.advance(amount),
+            Self::Stream(body) => body.advance(amount),
+        }
+    }
+}
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let available = self.fill_buf()?;
+        let count = available.len().min(buffer.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..count), available.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        self.consume(count);
+        Ok(count)
+    }
+}

@@ -1,0 +1,226 @@
+//! The object store as a cache sees it: documents and files under keys, errors that name the store and the key,
+//! requests counted, headers where they can be kept.
+
+mod answer;
+mod download;
+mod encoding;
+mod keys;
+mod kind;
+mod upload;
+mod write;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::{Bytes, BytesMut};
+use futures::TryStreamExt;
+use nars3_store_api::{BoxError, Event, Progress, StoreError};
+use nars3_store_url::HeaderSettings;
+use object_store::path::Path;
+use object_store::{Attribute, GetOptions, GetResult, ObjectMeta, ObjectStore, UpdateVersion};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+pub(crate) use answer::{Answer, answer};
+pub(crate) use download::Download;
+use encoding::encode;
+pub(crate) use encoding::undo_encoding;
+pub(crate) use keys::{PAGE, hash_part_of};
+pub(crate) use kind::{Encodings, Kind};
+pub(crate) use upload::Source;
+pub(crate) use write::{Mode, Written};
+
+use crate::budget::Budget;
+use crate::options::{BinaryCacheOptions, Limits, ListingOrder};
+use crate::stats::CacheStats;
+
+/// An object store with the manners of a binary cache.
+#[derive(Debug)]
+pub(crate) struct Objects {
+    store: Arc<dyn ObjectStore>,
+    uri: String,
+    progress: Arc<dyn Progress>,
+    stats: CacheStats,
+    limits: Limits,
+    listing: ListingOrder,
+    encodings: Encodings,
+    headers: HeaderSettings,
+    requests: Semaphore,
+    upload_memory: Budget,
+    /// Cleared when the store says that it keeps no headers (a directory of files).
+    keeps_headers: AtomicBool,
+    /// Cleared when the store says that it has no conditional writes.
+    conditional: AtomicBool,
+    denied_once: AtomicBool,
+}
+
+/// A small object, decoded, and the version of it that was read.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(crate) body: Bytes,
+    pub(crate) version: UpdateVersion,
+}
+
+impl Objects {
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, options: &BinaryCacheOptions) -> Self {
+        Self {
+            store,
+            uri: options.uri.clone(),
+            progress: Arc::clone(&options.progress),
+            stats: CacheStats::default(),
+            limits: options.limits.clone(),
+            listing: options.listing,
+            encodings: Encodings::new(&options.cache),
+            headers: options.headers.clone(),
+            requests: Semaphore::new(options.limits.concurrent_requests.max(1)),
+            upload_memory: Budget::new(options.limits.upload_memory),
+            keeps_headers: AtomicBool::new(true),
+            conditional: AtomicBool::new(true),
+            denied_once: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    pub(crate) fn stats(&self) -> &CacheStats {
+        &self.stats
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn encodings(&self) -> &Encodings {
+        &self.encodings
+    }
+
+    /// An error of this store, with what was tried.
+    pub(crate) fn failed(&self, action: impl Into<String>, source: impl Into<BoxError>) -> StoreError {
+        StoreError::Backend { store: self.uri.clone(), action: action.into(), source: source.into() }
+    }
+
+    /// What is under `key` makes no sense.
+    pub(crate) fn corrupt(&self, key: impl Into<String>, source: impl Into<BoxError>) -> StoreError {
+        StoreError::Corrupt { store: self.uri.clone(), location: key.into(), source: source.into() }
+    }
+
+    pub(crate) fn warn(&self, message: &str) {
+        tracing::warn!(store = %self.uri, "{message}");
+        self.progress.report(Event::Warning { message });
+    }
+
+    fn path(&self, key: &str) -> Result<Path, StoreError> {
+        Path::parse(key).map_err(|source| self.failed(format!("use the key '{key}'"), source))
+    }
+
+    /// A place among the small requests. The semaphore is never closed.
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.requests.acquire().await.ok()
+    }
+
+    /// The small object under `key`, its Content-Encoding undone, of at most `limit` bytes; `None` if there is none.
+    pub(crate) async fn document(&self, key: &str, limit: u64) -> Result<Option<Document>, StoreError> {
+        let path = self.path(key)?;
+        let _turn = self.turn().await;
+        self.stats.count_get();
+        let reading = || format!("read '{key}'");
+        let found = match self.store.get_opts(&path, GetOptions::default()).await {
+            Ok(found) => found,
+            Err(error) if self.is_missing(key, &error) => return Ok(None),
+            Err(error) => return Err(self.failed(reading(), error)),
+        };
+        if found.meta.size > limit {
+            let reason = format!("it has {} bytes, and more than {limit} are not believed", found.meta.size);
+            return Err(self.corrupt(key, reason));
+        }
+        let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+        let header = content_encoding(&found);
+        let raw = self.body_within(found, limit).await.map_err(|error| self.failed(reading(), error))?;
+        let body = encoding::decode(&header, raw, limit).await.map_err(|error| self.corrupt(key, error))?;
+        Ok(Some(Document { body, version }))
+    }
+
+    /// As `document`, as text.
+    pub(crate) async fn text(&self, key: &str, limit: u64) -> Result<Option<String>, StoreError> {
+        let Some(document) = self.document(key, limit).await? else { return Ok(None) };
+        match String::from_utf8(document.body.into()) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) => Err(self.corrupt(key, error)),
+        }
+    }
+
+    /// What a HEAD request says of `key`; `None` if there is no such object.
+    pub(crate) async fn head(&self, key: &str) -> Result<Option<ObjectMeta>, StoreError> {
+        let path = self.path(key)?;
+        let _turn = self.turn().await;
+        self.stats.count_head();
+        match self.store.get_opts(&path, GetOptions::new().with_head(true)).await {
+            Ok(found) => Ok(Some(found.meta)),
+            Err(error) if self.is_missing(key, &error) => Ok(None),
+            Err(error) => Err(self.failed(format!("look for '{key}'"), error)),
+        }
+    }
+
+    /// Deletes `key`. That it is not there is no error.
+    pub(crate) async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        let path = self.path(key)?;
+        let _turn = self.turn().await;
+        self.stats.count_delete();
+        let one = futures::stream::iter([Ok(path)]);
+        match self.store.delete_stream(Box::pin(one)).try_for_each(async |_| Ok(())).await {
+            Ok(()) => Ok(()),
+            Err(error) if answer(&error) == Answer::Missing => Ok(()),
+            Err(error) => Err(self.failed(format!("delete '{key}'"), error)),
+        }
+    }
+
+    /// Whether a read of `key` that failed with `error` means that there is no such object.
+    fn is_missing(&self, key: &str, error: &object_store::Error) -> bool {
+        match answer(error) {
+            Answer::Missing => true,
+            Answer::Denied => {
+                if !self.denied_once.swap(true, Ordering::Relaxed) {
+                    self.warn(&format!(
+                        "access to '{key}' in '{}' is denied, which is taken to mean that it does not exist, as S3 \
+                         answers so for missing objects without the permission s3:ListBucket",
+                        self.uri
+                    ));
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    async fn body_within(&self, found: GetResult, limit: u64) -> Result<Bytes, BoxError> {
+        let expected = found.meta.size;
+        let mut chunks = found.into_stream();
+        let mut body = BytesMut::new();
+        while let Some(chunk) = chunks.try_next().await? {
+            self.received(chunk.len());
+            body.extend_from_slice(&chunk);
+            if body.len() as u64 > limit {
+                return Err(format!("it has more than {limit} bytes").into());
+            }
+        }
+        if body.len() as u64 != expected {
+            return Err(format!("{} bytes came instead of {expected}", body.len()).into());
+        }
+        Ok(body.freeze())
+    }
+
+    fn received(&self, bytes: usize) {
+        self.stats.count_received(bytes as u64);
+        self.progress.report(Event::Transferred { sent: false, bytes: bytes as u64 });
+    }
+
+    fn sent(&self, bytes: u64) {
+        self.progress.report(Event::Transferred { sent: true, bytes });
+    }
+}
+
+/// The Content-Encoding that an object came with; empty if none.
+fn content_encoding(found: &GetResult) -> String {
+    found.attributes.get(&Attribute::ContentEncoding).map(|value| value.to_string()).unwrap_or_default()
+}

@@ -1,0 +1,244 @@
+//! Writing large objects: in parts, some at a time, with the memory that the settings allow.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use nars3_store_api::{BoxError, StoreError};
+use object_store::path::Path;
+use object_store::{Attributes, MultipartUpload, PutMultipartOptions};
+use tokio::task::JoinSet;
+
+use super::{Answer, Kind, Mode, Objects, Written, answer};
+
+/// The most parts an object may have in S3.
+const MOST_PARTS: u64 = 10_000;
+
+/// The least size of a part in S3, the last one excepted.
+const LEAST_PART: u64 = 5 * 1024 * 1024;
+
+/// Files larger than this are looked for before they are sent: a body that is refused in the end costs more than the
+/// question. Smaller ones are sent with the condition that they are not there.
+const ASK_FIRST: u64 = 1024 * 1024;
+
+/// The bytes of a file that is to be uploaded.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    Memory(Bytes),
+    File { file: Arc<File>, size: u64 },
+}
+
+impl Source {
+    pub(crate) fn size(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::File { size, .. } => *size,
+        }
+    }
+
+    async fn read(&self, range: Range<u64>) -> io::Result<Bytes> {
+        let outside = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        let length = usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| outside())?;
+        match self {
+            Self::Memory(bytes) => {
+                let start = usize::try_from(range.start).map_err(|_| outside())?;
+                let end = start.checked_add(length).filter(|end| *end <= bytes.len()).ok_or_else(outside)?;
+                Ok(bytes.slice(start..end))
+            }
+            Self::File { file, .. } => {
+                let file = Arc::clone(file);
+                let read = move || {
+                    let mut buffer = vec![0; length];
+                    file.read_exact_at(&mut buffer, range.start).map(|()| buffer.into())
+                };
+                tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
+            }
+        }
+    }
+}
+
+impl Objects {
+    /// Writes the file `source` under `key`, a name that follows from its content: what is there already is kept if
+    /// it has the right size, unless `replace`. `Written::Not` says that it was kept.
+    pub(crate) async fn put_file(
+        &self,
+        key: &str,
+        source: &Source,
+        kind: Kind,
+        replace: bool,
+    ) -> Result<Written, StoreError> {
+        let path = self.path(key)?;
+        let size = source.size();
+        if !replace && size > ASK_FIRST && self.is_there(key, size).await? {
+            return Ok(Written::Not);
+        }
+        if size >= self.limits.multipart_threshold && size > 0 {
+            self.put_parts(&path, source, kind).await?;
+            return Ok(Written::Now);
+        }
+        // What is in memory is accounted for by whoever put it there.
+        let _share = match source {
+            Source::Memory(_) => None,
+            Source::File { .. } => Some(self.upload_memory.take(size).await),
+        };
+        let body =
+            source.read(0..size).await.map_err(|error| self.failed(format!("read back '{key}'"), error))?;
+        let mode = if replace || size > ASK_FIRST { Mode::Always } else { Mode::IfAbsent };
+        let written = self.put_with_or_without_headers(&path, body.clone(), kind, &mode).await?;
+        if written == Written::Not && !self.is_there(key, size).await? {
+            return self.put_with_or_without_headers(&path, body, kind, &Mode::Always).await;
+        }
+        Ok(written)
+    }
+
+    /// Whether the object is there, whole. A torn one is to be replaced, or it would never heal.
+    async fn is_there(&self, key: &str, size: u64) -> Result<bool, StoreError> {
+        match self.head(key).await? {
+            None => Ok(false),
+            Some(meta) if meta.size == size => Ok(true),
+            Some(meta) => {
+                self.warn(&format!(
+                    "'{key}' in '{}' has {} bytes instead of {size} and is replaced",
+                    self.uri, meta.size
+                ));
+                Ok(false)
+            }
+        }
+    }
+
+    async fn put_parts(&self, path: &Path, source: &Source, kind: Kind) -> Result<(), StoreError> {
+        let failed = |error: BoxError| self.failed(format!("write '{path}' in parts"), error);
+        let upload = match self.begin_parts(path, kind).await {
+            Ok(upload) => upload,
+            // A store without multipart uploads gets the file in one piece, which is then in memory at once.
+            Err(error) if answer(&error) == Answer::NotSupported => {
+                let size = source.size();
+                let _share = self.upload_memory.take(size).await;
+                let body = source.read(0..size).await.map_err(|error| failed(error.into()))?;
+                return self.put_with_or_without_headers(path, body, kind, &Mode::Always).await.map(|_| ());
+            }
+            Err(error) => return Err(failed(error.into())),
+        };
+        let mut upload = AbortOnDrop(Some(upload));
+        let sent = self.send_parts(&mut upload, source).await;
+        match sent {
+            Ok(()) => {
+                upload.0 = None;
+                Ok(())
+            }
+            Err(error) => {
+                if let Some(mut begun) = upload.0.take()
+                    && let Err(error) = begun.abort().await
+                {
+                    tracing::warn!(store = %self.uri, key = %path, %error, "cannot abort a multipart upload");
+                }
+                Err(failed(error))
+            }
+        }
+    }
+
+    async fn begin_parts(&self, path: &Path, kind: Kind) -> object_store::Result<Box<dyn MultipartUpload>> {
+        if self.keeps_headers.load(Ordering::Relaxed) {
+            match self.store.put_multipart_opts(path, with_headers(self.headers(kind))).await {
+                // Either the headers or the parts are what it cannot do: without headers, it will tell.
+                Err(error) if answer(&error) == Answer::NotSupported => {}
+                begun => return begun,
+            }
+        }
+        let begun = self.store.put_multipart_opts(path, with_headers(Attributes::new())).await?;
+        self.keeps_headers.store(false, Ordering::Relaxed);
+        Ok(begun)
+    }
+
+    async fn send_parts(&self, upload: &mut AbortOnDrop, source: &Source) -> Result<(), BoxError> {
+        let size = source.size();
+        let part_size = part_size(size, self.limits.part_size);
+        // Tasks, not futures of this one: a part that has its memory must go on while the next waits for memory.
+        let mut parts = JoinSet::new();
+        let mut start = 0;
+        while start < size {
+            let end = size.min(start.saturating_add(part_size));
+            while parts.len() >= self.limits.concurrent_parts.max(1) {
+                if let Some(part) = parts.join_next().await {
+                    self.part_done(part??);
+                }
+            }
+            let share = self.upload_memory.take(end - start).await;
+            let bytes = source.read(start..end).await?;
+            let Some(begun) = &mut upload.0 else { return Err("the upload was aborted".into()) };
+            let sending = begun.put_part(bytes.into());
+            parts.spawn(async move {
+                let sent = sending.await.map(|()| end - start);
+                drop(share);
+                sent
+            });
+            start = end;
+        }
+        while let Some(part) = parts.join_next().await {
+            self.part_done(part??);
+        }
+        if let Some(begun) = &mut upload.0 {
+            begun.complete().await?;
+        }
+        Ok(())
+    }
+
+    fn part_done(&self, bytes: u64) {
+        self.stats.count_part(bytes);
+        self.sent(bytes);
+    }
+}
+
+/// The part size for a file: the one asked for, or what keeps the file within the number of parts that S3 allows.
+fn part_size(file_size: u64, asked: u64) -> u64 {
+    asked.max(LEAST_PART).max(file_size.div_ceil(MOST_PARTS))
+}
+
+fn with_headers(attributes: Attributes) -> PutMultipartOptions {
+    PutMultipartOptions { attributes, ..PutMultipartOptions::default() }
+}
+
+/// A multipart upload that is aborted when the task that drives it is cancelled: its parts would cost money for ever.
+struct AbortOnDrop(Option<Box<dyn MultipartUpload>>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        if let Some(mut upload) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(async move {
+                if let Err(error) = upload.abort().await {
+                    tracing::warn!(%error, "cannot abort a multipart upload");
+                }
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1024 * 1024;
+
+    #[test]
+    fn parts_are_as_asked_while_ten_thousand_suffice() {
+        assert_eq!(part_size(100 * MIB, 8 * MIB), 8 * MIB);
+        assert_eq!(part_size(80_000 * MIB, 8 * MIB), 8 * MIB);
+    }
+
+    #[test]
+    fn parts_grow_with_giant_files() {
+        let giant = 5 * 1024 * 1024 * MIB;
+        assert!(giant.div_ceil(part_size(giant, 8 * MIB)) <= MOST_PARTS);
+    }
+
+    #[test]
+    fn parts_are_never_below_what_s3_takes() {
+        assert_eq!(part_size(100 * MIB, 1), LEAST_PART);
+    }
+}

@@ -1,0 +1,175 @@
+//! Writing whole objects: with the headers of their kind where the store keeps any, and with a condition where the
+//! store knows conditions.
+
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use nars3_store_api::StoreError;
+use object_store::path::Path;
+use object_store::{Attribute, Attributes, PutMode, PutOptions, PutPayload, UpdateVersion};
+
+use super::{Answer, Kind, Objects, answer, encode};
+
+/// When an object is to be written.
+#[derive(Debug, Clone)]
+pub(crate) enum Mode {
+    /// Only if there is none under the key.
+    IfAbsent,
+    /// Only if the object under the key is still this version.
+    IfUnchanged(UpdateVersion),
+    /// Whatever is there.
+    Always,
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// The object is as given.
+    Now,
+    /// The condition did not hold; nothing was written.
+    Not,
+}
+
+impl Objects {
+    /// Writes a small object, with the Content-Encoding that the settings ask for its kind.
+    pub(crate) async fn put_document(
+        &self,
+        key: &str,
+        body: Bytes,
+        kind: Kind,
+        mode: Mode,
+    ) -> Result<Written, StoreError> {
+        let path = self.path(key)?;
+        if let Some(method) = self.encodings.of(kind).filter(|_| self.keeps_headers.load(Ordering::Relaxed)) {
+            let encoded = encode(method, body.clone())
+                .await
+                .map_err(|error| self.failed(format!("write '{key}'"), error))?;
+            let mut headers = self.headers(kind);
+            headers.insert(Attribute::ContentEncoding, method.to_string().into());
+            if let Some(written) = self.put(&path, encoded, &headers, &mode).await? {
+                return Ok(written);
+            }
+            // The store keeps no headers, as was just found out: without its header, an encoded document would be
+            // unreadable.
+        }
+        self.put_with_or_without_headers(&path, body, kind, &mode).await
+    }
+
+    /// Writes an object as it is.
+    pub(super) async fn put_with_or_without_headers(
+        &self,
+        path: &Path,
+        body: Bytes,
+        kind: Kind,
+        mode: &Mode,
+    ) -> Result<Written, StoreError> {
+        if self.keeps_headers.load(Ordering::Relaxed)
+            && let Some(written) = self.put(path, body.clone(), &self.headers(kind), mode).await?
+        {
+            return Ok(written);
+        }
+        match self.put(path, body, &Attributes::new(), mode).await? {
+            Some(written) => Ok(written),
+            None => Err(self.failed(format!("write '{path}'"), "the object store cannot write objects")),
+        }
+    }
+
+    /// One write, with a fallback for stores without conditions. `None`: the store cannot keep `headers`.
+    async fn put(
+        &self,
+        path: &Path,
+        body: Bytes,
+        headers: &Attributes,
+        mode: &Mode,
+    ) -> Result<Option<Written>, StoreError> {
+        if matches!(mode, Mode::Always) || self.conditional.load(Ordering::Relaxed) {
+            let error = match self.put_once(path, body.clone(), headers, mode).await {
+                Ok(()) => return Ok(Some(Written::Now)),
+                Err(error) => error,
+            };
+            match (answer(&error), mode) {
+                (Answer::Exists | Answer::Changed, Mode::IfAbsent | Mode::IfUnchanged(_)) => {
+                    return Ok(Some(Written::Not));
+                }
+                (Answer::NotSupported, Mode::Always) if headers.is_empty() => {
+                    return Err(self.failed(format!("write '{path}'"), error));
+                }
+                (Answer::NotSupported, Mode::Always) => {
+                    self.keeps_headers.store(false, Ordering::Relaxed);
+                    return Ok(None);
+                }
+                // Either the condition or the headers are what it cannot do: without the condition, it will tell.
+                (Answer::NotSupported, _) => {
+                    return self.put_unconditionally(path, body, headers, mode).await;
+                }
+                // The condition makes a request that clients may not repeat blindly after a lost answer, and that
+                // some servers refuse with codes of their own. Without it, the client repeats as often as it does.
+                (Answer::Failed, Mode::IfAbsent) => {
+                    tracing::debug!(store = %self.uri, key = %path, %error, "conditional write failed");
+                    return self.put_unconditionally(path, body, headers, mode).await;
+                }
+                _ => return Err(self.failed(format!("write '{path}'"), error)),
+            }
+        }
+        self.put_unconditionally(path, body, headers, mode).await
+    }
+
+    /// The condition of `mode` by a look before the write: two writers may still meet between the two.
+    async fn put_unconditionally(
+        &self,
+        path: &Path,
+        body: Bytes,
+        headers: &Attributes,
+        mode: &Mode,
+    ) -> Result<Option<Written>, StoreError> {
+        let there = self.head(path.as_ref()).await?;
+        let holds = match (mode, &there) {
+            (Mode::Always, _) | (Mode::IfAbsent, None) => true,
+            (Mode::IfAbsent, Some(_)) | (Mode::IfUnchanged(_), None) => false,
+            (Mode::IfUnchanged(version), Some(meta)) => version.e_tag == meta.e_tag,
+        };
+        if !holds {
+            return Ok(Some(Written::Not));
+        }
+        match self.put_once(path, body, headers, &Mode::Always).await {
+            Ok(()) => Ok(Some(Written::Now)),
+            Err(error) if answer(&error) == Answer::NotSupported && !headers.is_empty() => {
+                self.keeps_headers.store(false, Ordering::Relaxed);
+                Ok(None)
+            }
+            Err(error) => Err(self.failed(format!("write '{path}'"), error)),
+        }
+    }
+
+    /// The headers of a kind of object.
+    pub(super) fn headers(&self, kind: Kind) -> Attributes {
+        let settings = kind.headers(&self.headers);
+        let content_type = settings.content_type.clone().unwrap_or_else(|| kind.content_type().to_owned());
+        let mut headers = Attributes::from_iter([(Attribute::ContentType, content_type)]);
+        if let Some(cache_control) = &settings.cache_control {
+            headers.insert(Attribute::CacheControl, cache_control.clone().into());
+        }
+        headers
+    }
+
+    async fn put_once(
+        &self,
+        path: &Path,
+        body: Bytes,
+        headers: &Attributes,
+        mode: &Mode,
+    ) -> Result<(), object_store::Error> {
+        let _turn = self.turn().await;
+        let size = body.len() as u64;
+        self.stats.count_put(size);
+        let mode = match mode {
+            Mode::IfAbsent => PutMode::Create,
+            Mode::IfUnchanged(version) => PutMode::Update(version.clone()),
+            Mode::Always => PutMode::Overwrite,
+        };
+        let options = PutOptions { mode, attributes: headers.clone(), ..PutOptions::default() };
+        self.store.put_opts(path, PutPayload::from_bytes(body), options).await?;
+        self.sent(size);
+        Ok(())
+    }
+}

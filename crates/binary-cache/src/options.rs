@@ -1,0 +1,120 @@
+//! How a cache is to be opened.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nars3_store_api::{NoProgress, Progress, Store};
+use nars3_store_path::{SecretKey, StoreDir};
+use nars3_store_url::{CacheSettings, HeaderSettings};
+
+const MIB: u64 = 1024 * 1024;
+
+/// Everything that opening a cache needs beside the objects themselves. `new` gives the defaults; fields are public.
+#[derive(Debug)]
+pub struct BinaryCacheOptions {
+    /// The URL of the cache without credentials: messages print it, and an absolute `URL` in a narinfo must lie
+    /// under it.
+    pub uri: String,
+    /// The store directory that the cache must be for.
+    pub store_dir: StoreDir,
+    /// How files are written: compression, listings, encodings.
+    pub cache: CacheSettings,
+    /// Headers that replace or add to those of each kind of object.
+    pub headers: HeaderSettings,
+    /// Keys that sign what is published, in the order given.
+    pub secret_keys: Vec<SecretKey>,
+    /// Is told of bytes sent and received, and of warnings.
+    pub progress: Arc<dyn Progress>,
+    /// Stores whose valid paths may be referred to from this cache although they are not in it.
+    pub upstreams: Vec<Arc<dyn Store>>,
+    /// Path infos remembered in memory (Nix: `path-info-cache-size`).
+    pub path_info_cache_size: usize,
+    /// What a listing of the object store is like.
+    pub listing: ListingOrder,
+    /// Write documents with a Content-Encoding that newer Nix cannot read (`xz`, `bzip2`).
+    pub force_encodings: bool,
+    /// Bounds on memory and on simultaneous work.
+    pub limits: Limits,
+}
+
+impl BinaryCacheOptions {
+    /// The defaults for the cache at `uri`.
+    pub fn new(uri: impl Into<String>) -> Self {
+        Self {
+            uri: uri.into(),
+            store_dir: StoreDir::default(),
+            cache: CacheSettings::default(),
+            headers: HeaderSettings::default(),
+            secret_keys: Vec::new(),
+            progress: Arc::new(NoProgress),
+            upstreams: Vec::new(),
+            path_info_cache_size: 65_536,
+            listing: ListingOrder::Unordered,
+            force_encodings: false,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for BinaryCacheOptions {
+    fn default() -> Self {
+        Self::new("cache")
+    }
+}
+
+/// The order in which an object store lists its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ListingOrder {
+    /// Any order, all at once, as a directory of files does. Safe for every object store.
+    #[default]
+    Unordered,
+    /// Ascending by the bytes of the key, page by page, and from any key on, as S3 does (its directory buckets
+    /// excepted). Listings then stream, skip the folders, and may answer for many paths at once.
+    Ascending,
+}
+
+/// Bounds that hold whatever is stored or asked for. Memory in bytes.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Memory for compressors and for the compressed files they fill, all paths together.
+    pub compression_memory: u64,
+    /// Memory for parts and files on their way out from a temporary file, all paths together.
+    pub upload_memory: u64,
+    /// A compressed file up to this size stays in memory; beyond, it moves to a temporary file.
+    pub spool_memory: u64,
+    /// Where temporary files are made; the system's directory for them when `None`.
+    pub spool_directory: Option<PathBuf>,
+    /// Files from this size on are uploaded in parts.
+    pub multipart_threshold: u64,
+    /// The size of a part. Grows with files that would need more than 10,000 parts.
+    pub part_size: u64,
+    /// Parts of one file on their way at once.
+    pub concurrent_parts: usize,
+    /// Requests for small objects on their way at once.
+    pub concurrent_requests: usize,
+    /// NARs that are read at once, each on a thread of the blocking pool.
+    pub concurrent_nars: usize,
+    /// The largest narinfo that is believed, decoded.
+    pub narinfo_size: u64,
+    /// The largest listing, log or other document that is held in memory, decoded.
+    pub document_size: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            compression_memory: 128 * MIB,
+            upload_memory: 48 * MIB,
+            spool_memory: 8 * MIB,
+            spool_directory: None,
+            multipart_threshold: 8 * MIB,
+            part_size: 8 * MIB,
+            concurrent_parts: 4,
+            concurrent_requests: 64,
+            concurrent_nars: 64,
+            narinfo_size: 8 * MIB,
+            document_size: 64 * MIB,
+        }
+    }
+}

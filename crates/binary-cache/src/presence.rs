@@ -1,0 +1,194 @@
+//! Which paths are in the cache: narinfos read one by one, or many answered by a listing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use nars3_narinfo::NarInfo;
+use nars3_store_api::StoreError;
+use nars3_store_path::{HashPart, StorePath};
+
+use crate::BinaryCache;
+use crate::known::Entry;
+use crate::objects::{PAGE, hash_part_of};
+
+/// Questions that one page of a listing may stand for. A page takes about two round trips and comes one after
+/// another, while questions go thirty and more at a time; S3 charges for a page what it charges for twelve questions.
+const QUESTIONS_PER_PAGE: u64 = 32;
+
+/// Fewer questions than this are asked without a look at a listing.
+const LISTING_WORTH_A_LOOK: usize = 2 * QUESTIONS_PER_PAGE as usize;
+
+/// Paths that nothing is known of yet, by hash part. Paths of the same hash part stand together.
+type Open = BTreeMap<HashPart, Vec<StorePath>>;
+
+impl BinaryCache {
+    /// The narinfo of `path`, from memory or the cache; `None` if there is none, or if it is that of a path with
+    /// another name (as in Nix 2.29 `store-api.cc`).
+    pub(crate) async fn entry(&self, path: &StorePath) -> Result<Option<Arc<Entry>>, StoreError> {
+        let entry = self.entry_of(&path.hash_part()).await?;
+        Ok(entry.filter(|entry| entry.info.path.name() == path.name()))
+    }
+
+    /// The narinfo with this hash part, from memory or the cache.
+    pub(crate) async fn entry_of(&self, hash_part: &HashPart) -> Result<Option<Arc<Entry>>, StoreError> {
+        match self.known.entry(hash_part) {
+            Some(entry) => Ok(Some(entry)),
+            None => self.read_entry(hash_part).await,
+        }
+    }
+
+    /// The narinfo with this hash part, as it is in the cache now.
+    pub(crate) async fn read_entry(&self, hash_part: &HashPart) -> Result<Option<Arc<Entry>>, StoreError> {
+        let key = format!("{hash_part}.narinfo");
+        let Some(text) = self.objects.text(&key, self.objects.limits().narinfo_size).await? else {
+            self.known.forget(hash_part);
+            return Ok(None);
+        };
+        let entry = Arc::new(Entry::from(self.parse_narinfo(&key, hash_part, &text)?));
+        self.known.remember(Arc::clone(&entry));
+        Ok(Some(entry))
+    }
+
+    /// Reads a narinfo, which must be about the path that its key names: otherwise a signed narinfo of one path could
+    /// be passed off as that of another.
+    pub(crate) fn parse_narinfo(
+        &self,
+        key: &str,
+        hash_part: &HashPart,
+        text: &str,
+    ) -> Result<NarInfo, StoreError> {
+        let narinfo =
+            NarInfo::parse(&self.store_dir, key, text).map_err(|error| self.objects.corrupt(key, error))?;
+        if narinfo.info.path.hash_part() != *hash_part {
+            let reason = format!("it is about '{}'", self.store_dir.print(&narinfo.info.path));
+            return Err(self.objects.corrupt(key, reason));
+        }
+        Ok(narinfo)
+    }
+
+    /// Those of `paths` that are in the cache.
+    pub(crate) async fn present(&self, paths: &[StorePath]) -> Result<Vec<StorePath>, StoreError> {
+        let (mut found, unknown): (Vec<_>, Vec<_>) =
+            paths.iter().cloned().partition(|path| self.known.is_valid(path));
+        let mut open = Open::new();
+        for path in unknown {
+            open.entry(path.hash_part()).or_default().push(path);
+        }
+        if open.len() >= LISTING_WORTH_A_LOOK && self.objects.lists_in_order() {
+            open = self.settle_by_listing(open, &mut found).await;
+        }
+        let questions: Vec<_> = open
+            .into_values()
+            .flatten()
+            .map(|path| async move { Ok::<_, StoreError>(self.entry(&path).await?.map(|_| path)) })
+            .collect();
+        let answers: Vec<Option<StorePath>> = stream::iter(questions)
+            .buffer_unordered(self.objects.limits().concurrent_requests.max(1))
+            .try_collect()
+            .await?;
+        found.extend(answers.into_iter().flatten());
+        Ok(found)
+    }
+
+    /// Settles as many of the questions as a listing is good for, and gives back those left open. Hash parts are
+    /// spread evenly, so how far the keys read so far have come tells how many more are to be expected: a listing
+    /// that would cost more than the questions is left after its first page, and what it told until then counts.
+    async fn settle_by_listing(&self, mut open: Open, found: &mut Vec<StorePath>) -> Open {
+        let (Some(first), Some(last)) = (open.keys().next().copied(), open.keys().next_back().copied())
+        else {
+            return open;
+        };
+        let affordable = PAGE * (open.len() as u64 / QUESTIONS_PER_PAGE).max(1);
+        let mut keys = self.objects.top_level_keys(Some(first.as_str()));
+        let mut seen: u64 = 0;
+        let mut settled = first.as_str().to_owned();
+        let everything = loop {
+            match keys.try_next().await {
+                Ok(Some(key)) => {
+                    seen += 1;
+                    if let Some(hash_part) = hash_part_of(&key)
+                        && let Some(paths) = open.remove(&hash_part)
+                    {
+                        self.known.mark_valid(hash_part);
+                        found.extend(paths);
+                    }
+                    settled = key;
+                    if settled.as_str() > last.as_str() && !settled.starts_with(last.as_str()) {
+                        break true;
+                    }
+                    if seen.is_multiple_of(PAGE) && expected_keys(&first, &settled, &last, seen) > affordable
+                    {
+                        break false;
+                    }
+                }
+                Ok(None) => break true,
+                // Listing may be forbidden where reading is not. The questions can still be asked.
+                Err(error) => {
+                    tracing::debug!(store = %self, %error, "asking instead of listing");
+                    return open;
+                }
+            }
+        };
+        tracing::debug!(store = %self, keys = seen, everything, "answered from a listing");
+        if everything { Open::new() } else { behind(&settled, open) }
+    }
+}
+
+/// How many keys there are between `first` and `last`, when `seen` of them lie between `first` and `reached`.
+fn expected_keys(first: &HashPart, reached: &str, last: &HashPart, seen: u64) -> u64 {
+    let (first, reached, last) = (position(first.as_str()), position(reached), position(last.as_str()));
+    let covered = reached - first;
+    if covered <= 0.0 {
+        return u64::MAX;
+    }
+    // A float that is too large, or not a number, becomes the largest or zero: neither does harm to an estimate.
+    (seen as f64 * (last - first) / covered) as u64
+}
+
+/// Where a key lies among all hash parts, from 0 to 1. The characters of Nix32 ascend as their values do.
+fn position(key: &str) -> f64 {
+    let alphabet = nars3_store_path::nix32::ALPHABET;
+    let digits =
+        key.bytes().take(10).map(|byte| alphabet.iter().filter(|digit| **digit < byte).count() as f64);
+    digits.fold((0.0, 1.0 / 32.0), |(sum, weight), digit| (sum + digit * weight, weight / 32.0)).0
+}
+
+/// The questions that a listing up to `key` has not answered.
+fn behind(key: &str, mut open: Open) -> Open {
+    open.retain(|hash_part, _| hash_part.as_str() > key);
+    open
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash_part(text: &str) -> HashPart {
+        format!("{text:0<32}").parse().unwrap()
+    }
+
+    #[test]
+    fn positions_ascend_from_zero_to_one() {
+        assert!(position("0000") < f64::EPSILON);
+        assert!(position("zzzzzzzzzz") > 0.999_999);
+        assert!((position("h") - 0.5).abs() < 0.02, "{}", position("h"));
+        assert!(position("a") < position("b"));
+    }
+
+    #[test]
+    fn the_estimate_follows_the_density() {
+        let (first, last) = (hash_part("0"), hash_part("z"));
+        let expected = expected_keys(&first, "1", &last, 1000);
+        assert!((30_000..33_000).contains(&expected), "{expected}");
+        assert_eq!(expected_keys(&first, first.as_str(), &last, 1000), u64::MAX);
+    }
+
+    #[test]
+    fn what_lies_behind_a_key_stays_open() {
+        let open: Open = ["1", "2", "3"].into_iter().map(|text| (hash_part(text), Vec::new())).collect();
+        let key = format!("{}.narinfo", hash_part("2"));
+        let left: Vec<_> = behind(&key, open).into_keys().collect();
+        assert_eq!(left, [hash_part("3")]);
+    }
+}

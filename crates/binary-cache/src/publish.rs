@@ -1,0 +1,164 @@
+//! Making a path visible: its references first, then its signed narinfo.
+
+use std::sync::Arc;
+
+use nars3_narinfo::{CACHE_INFO_KEY, CacheInfo, NarInfo, PathInfo, narinfo_key};
+use nars3_store_api::{Staged, StoreError};
+use nars3_store_path::{Signature, StorePath};
+
+use crate::BinaryCache;
+use crate::known::Entry;
+use crate::objects::{Kind, Mode, Written};
+use crate::take::StagedFile;
+
+/// Attempts to get a conditional write through. Each failure means that somebody else's succeeded.
+const ATTEMPTS: usize = 20;
+
+impl BinaryCache {
+    /// Writes the narinfo of a staged path.
+    ///
+    /// A narinfo that is there already is kept unless the path was staged to repair it: whoever wrote it published the
+    /// same path, and only the signatures that it lacks are added.
+    pub(crate) async fn publish_one(&self, staged: Staged) -> Result<(), StoreError> {
+        let (info, file) = staged.into_parts::<StagedFile>(self)?;
+        self.ensure_references(&info).await?;
+        let mut narinfo = NarInfo::new(self.signed(info)?, file.key, file.compression);
+        narinfo.file_hash = Some(file.hash);
+        narinfo.file_size = Some(file.size);
+        self.announce().await?;
+        let key = narinfo.key();
+        let mode = if file.replace { Mode::Always } else { Mode::IfAbsent };
+        for _ in 0..ATTEMPTS {
+            let text = narinfo.to_text(&self.store_dir);
+            match self.objects.put_document(&key, text.into(), Kind::NarInfo, mode.clone()).await? {
+                Written::Now => {
+                    self.known.remember(Arc::new(Entry::from(narinfo)));
+                    return Ok(());
+                }
+                Written::Not => {
+                    if self.join(&narinfo.info).await? {
+                        return Ok(());
+                    }
+                    // It was deleted between the two requests.
+                }
+            }
+        }
+        Err(self.objects.failed(format!("write '{key}'"), "it comes and goes"))
+    }
+
+    /// The path info with the signatures of this cache's keys added to those that it has.
+    fn signed(&self, mut info: PathInfo) -> Result<PathInfo, StoreError> {
+        for key in &self.secret_keys {
+            info.sign(&self.store_dir, key)
+                .map_err(|error| self.objects.failed(format!("sign '{}'", info.path), error))?;
+        }
+        Ok(info)
+    }
+
+    /// Every reference must be here or in an upstream cache, or the path could not be substituted from here.
+    async fn ensure_references(&self, info: &PathInfo) -> Result<(), StoreError> {
+        let mut missing: Vec<StorePath> = info
+            .references
+            .iter()
+            .filter(|reference| **reference != info.path && !self.known.is_valid(reference))
+            .cloned()
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let here = self.present(&missing).await?;
+        missing.retain(|reference| !here.contains(reference));
+        for upstream in &self.upstreams {
+            if missing.is_empty() {
+                break;
+            }
+            let there = upstream.valid_paths(&missing).await?;
+            missing.retain(|reference| !there.contains(reference));
+        }
+        match missing.into_iter().next() {
+            None => Ok(()),
+            Some(reference) => Err(StoreError::MissingReference {
+                store: self.to_string(),
+                path: info.path.clone(),
+                reference,
+            }),
+        }
+    }
+
+    /// Sees to it that the cache has a `nix-cache-info`, as Nix writes it into an empty one: the store directory
+    /// alone.
+    pub(crate) async fn announce(&self) -> Result<(), StoreError> {
+        self.announced
+            .get_or_try_init(|| async {
+                let text = CacheInfo::new(self.store_dir.clone()).to_text();
+                self.objects
+                    .put_document(CACHE_INFO_KEY, text.into(), Kind::CacheInfo, Mode::IfAbsent)
+                    .await
+                    .map(|_| ())
+            })
+            .await
+            .copied()
+    }
+
+    /// Takes a narinfo that somebody else has written for the one to be published, and adds the signatures that it
+    /// lacks. False when there is none any more.
+    async fn join(&self, ours: &PathInfo) -> Result<bool, StoreError> {
+        let Some(theirs) = self.read_entry(&ours.path.hash_part()).await? else { return Ok(false) };
+        if theirs.info.nar_hash != ours.nar_hash {
+            // Two builds of a path need not be equal, and each is as valid; the references of the one that is there
+            // were checked by whoever wrote it.
+            self.objects.warn(&format!(
+                "'{}' has another NarHash in '{self}' ({}) than the one to be published ({}), and is kept",
+                ours.path, theirs.info.nar_hash, ours.nar_hash
+            ));
+            return Ok(true);
+        }
+        if ours.signatures.is_subset(&theirs.info.signatures) {
+            return Ok(true);
+        }
+        let signatures: Vec<_> = ours.signatures.iter().cloned().collect();
+        match self.add_signatures(&ours.path, &signatures).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::InvalidPath { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Adds signatures to the narinfo of a path, and gives the number of those that were new. The write is
+    /// conditional: of two signers at work at once, neither loses a signature (on a store without conditional writes,
+    /// a directory of files, one may within the moment between a look and a write).
+    ///
+    /// # Errors
+    /// `InvalidPath` when the path is not in the cache.
+    pub async fn add_signatures(
+        &self,
+        path: &StorePath,
+        signatures: &[Signature],
+    ) -> Result<usize, StoreError> {
+        self.ensure_readable_encodings()?;
+        let key = narinfo_key(path);
+        for _ in 0..ATTEMPTS {
+            let document = self.objects.document(&key, self.objects.limits().narinfo_size).await?;
+            let document = document.ok_or_else(|| self.invalid(path))?;
+            let text =
+                std::str::from_utf8(&document.body).map_err(|error| self.objects.corrupt(&key, error))?;
+            let mut narinfo = self.parse_narinfo(&key, &path.hash_part(), text)?;
+            if narinfo.info.path != *path {
+                return Err(self.invalid(path));
+            }
+            let before = narinfo.info.signatures.len();
+            narinfo.info.signatures.extend(signatures.iter().cloned());
+            let added = narinfo.info.signatures.len() - before;
+            let text = narinfo.to_text(&self.store_dir);
+            let unchanged = Mode::IfUnchanged(document.version);
+            if added == 0
+                || self.objects.put_document(&key, text.into(), Kind::NarInfo, unchanged).await?
+                    == Written::Now
+            {
+                self.known.remember(Arc::new(Entry::from(narinfo)));
+                return Ok(added);
+            }
+        }
+        Err(self.objects.failed(format!("add signatures to '{key}'"), "it changes all the time"))
+    }
+}

@@ -1,0 +1,207 @@
+//! Sending a NAR out of the cache: fetched, checked as a file, decompressed, and checked as a NAR.
+
+use std::io::{self, BufRead, Read, Write};
+use std::sync::Arc;
+
+use nars3_compression::{Compression, CompressionError};
+use nars3_narinfo::PathInfo;
+use nars3_store_api::{BoxError, CHUNK_SIZE, NarStream, NarWriter, StoreError};
+use nars3_store_path::{Hash, Hasher, StorePath};
+
+use crate::BinaryCache;
+use crate::known::Entry;
+use crate::location::object_key;
+use crate::objects::{Download, Objects, undo_encoding};
+
+impl BinaryCache {
+    /// The NAR of a path. Its first byte is on its way when this returns, so a NAR that is gone is told at once.
+    pub(crate) async fn send_nar(&self, info: &PathInfo) -> Result<NarStream, StoreError> {
+        let entry = self.entry(&info.path).await?.ok_or_else(|| self.invalid(&info.path))?;
+        // Never closed, so there is always a permit in the end. Taken first: an open body would time out waiting.
+        let permit = Arc::clone(&self.nars_out).acquire_owned().await.ok();
+        let (key, download) = self.fetch_nar(&entry).await?;
+        let unpacking = Unpacking {
+            objects: Arc::clone(&self.objects),
+            path: info.path.clone(),
+            key,
+            compression: entry.compression.clone(),
+            file_hash: entry.file_hash,
+            file_size: entry.file_size,
+            nar_hash: info.nar_hash,
+            nar_size: info.nar_size,
+        };
+        Ok(NarStream::from_blocking(move |writer| {
+            let result = unpacking.run(download, writer);
+            drop(permit);
+            result
+        }))
+    }
+
+    /// The file of a path, as it is stored, and its key.
+    pub(crate) async fn fetch_nar(&self, entry: &Entry) -> Result<(String, Download), StoreError> {
+        let path = &entry.info.path;
+        let key = self.nar_key_of(entry)?;
+        let Some(download) = self.objects.download(&key, None).await? else {
+            self.known.forget(&path.hash_part());
+            return Err(StoreError::NarGone { store: self.to_string(), path: path.clone(), location: key });
+        };
+        match entry.file_size {
+            // A body that is decoded on the way says nothing about the size of the file.
+            Some(expected) if download.encoding.is_empty() && expected != download.object_size => {
+                Err(StoreError::FileMismatch {
+                    store: self.to_string(),
+                    path: path.clone(),
+                    location: key,
+                    field: "FileSize",
+                    expected: expected.to_string(),
+                    actual: download.object_size.to_string(),
+                })
+            }
+            _ => Ok((key, download)),
+        }
+    }
+
+    /// The key of the file of a path.
+    pub(crate) fn nar_key_of(&self, entry: &Entry) -> Result<String, StoreError> {
+        object_key(self.objects.uri(), &entry.url)
+            .map_err(|error| self.objects.corrupt(format!("{}.narinfo", entry.info.path.hash_part()), error))
+    }
+}
+
+/// One NAR, from its file to its consumer.
+struct Unpacking {
+    objects: Arc<Objects>,
+    path: StorePath,
+    key: String,
+    compression: Compression,
+    file_hash: Option<Hash>,
+    file_size: Option<u64>,
+    nar_hash: Hash,
+    nar_size: u64,
+}
+
+impl Unpacking {
+    fn run(self, download: Download, writer: &mut NarWriter) -> Result<(), StoreError> {
+        let body = undo_encoding(&download.encoding, download.body).map_err(|error| self.corrupt(error))?;
+        let mut file = Checked::new(body, self.file_hash);
+        let mut hasher = Hasher::new(self.nar_hash.algorithm());
+        let mut size: u64 = 0;
+        {
+            let mut nar = nars3_compression::decoder(&self.compression, Box::new(&mut file))
+                .map_err(|error| self.corrupt(error))?;
+            let mut buffer = vec![0; CHUNK_SIZE];
+            loop {
+                let count = nar.read(&mut buffer).map_err(|error| self.unreadable(error))?;
+                let chunk = buffer.get(..count).unwrap_or_default();
+                if chunk.is_empty() {
+                    break;
+                }
+                size += chunk.len() as u64;
+                // A compressed file may hold any number of bytes: nothing beyond what is due is passed on.
+                if size > self.nar_size {
+                    return Err(self.wrong_size(size));
+                }
+                hasher.update(chunk);
+                // The consumer went away; there is nobody to hear about it.
+                writer.write_all(chunk).map_err(|_| StoreError::NarInterrupted)?;
+            }
+        }
+        self.check_file(file)?;
+        if size != self.nar_size {
+            return Err(self.wrong_size(size));
+        }
+        let actual = hasher.finish();
+        if actual != self.nar_hash {
+            return Err(StoreError::NarHashMismatch {
+                store: self.objects.uri().to_owned(),
+                path: self.path,
+                expected: self.nar_hash,
+                actual,
+            });
+        }
+        Ok(())
+    }
+
+    fn check_file<R: BufRead>(&self, mut file: Checked<R>) -> Result<(), StoreError> {
+        // Most decoders stop at the end of the stream that they decode, before that of the file.
+        io::copy(&mut file, &mut io::sink()).map_err(|error| self.unreadable(error))?;
+        if let Some(expected) = self.file_size.filter(|expected| *expected != file.size) {
+            return Err(self.wrong_file("FileSize", expected.to_string(), file.size.to_string()));
+        }
+        let actual = file.hasher.map(Hasher::finish);
+        match (self.file_hash, actual) {
+            (Some(expected), Some(actual)) if expected != actual => {
+                Err(self.wrong_file("FileHash", expected.to_string(), actual.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn wrong_size(&self, actual: u64) -> StoreError {
+        StoreError::NarSizeMismatch {
+            store: self.objects.uri().to_owned(),
+            path: self.path.clone(),
+            expected: self.nar_size,
+            actual,
+        }
+    }
+
+    fn wrong_file(&self, field: &'static str, expected: String, actual: String) -> StoreError {
+        StoreError::FileMismatch {
+            store: self.objects.uri().to_owned(),
+            path: self.path.clone(),
+            location: self.key.clone(),
+            field,
+            expected,
+            actual,
+        }
+    }
+
+    fn corrupt(&self, error: impl Into<BoxError>) -> StoreError {
+        self.objects.corrupt(&self.key, error)
+    }
+
+    /// The bytes could not be decoded, or could not be had.
+    fn unreadable(&self, error: io::Error) -> StoreError {
+        if error.get_ref().is_some_and(|inner| inner.is::<CompressionError>()) {
+            return self.corrupt(error);
+        }
+        self.objects.failed(format!("read '{}'", self.key), error)
+    }
+}
+
+/// A reader that counts and, if there is a hash to compare with, hashes what passes.
+struct Checked<R> {
+    inner: R,
+    hasher: Option<Hasher>,
+    size: u64,
+}
+
+impl<R: BufRead> Checked<R> {
+    fn new(inner: R, expected: Option<Hash>) -> Self {
+        Self { inner, hasher: expected.map(|hash| Hasher::new(hash.algorithm())), size: 0 }
+    }
+}
+
+impl<R: BufRead> BufRead for Checked<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        // The buffer is still filled, so this reads nothing and cannot fail.
+        if let (Some(hasher), Ok(buffer)) = (&mut self.hasher, self.inner.fill_buf()) {
+            hasher.update(buffer.get(..amount).unwrap_or(buffer));
+        }
+        self.size += amount as u64;
+        self.inner.consume(amount);
+    }
+}
+
+impl<R: BufRead> Read for Checked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
+    }
+}

@@ -1,0 +1,111 @@
+//! Where a compressed file waits until its name is known: in memory, and from a certain size on in a temporary file
+//! that has no name and vanishes with the process.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nars3_store_path::{Algorithm, Hash, Hasher};
+
+use crate::objects::Source;
+
+/// A writer that keeps what it is given, and hashes it.
+pub(crate) struct Spool {
+    memory: Vec<u8>,
+    file: Option<File>,
+    size: u64,
+    hasher: Hasher,
+    /// Bytes that stay in memory.
+    threshold: u64,
+    directory: Option<PathBuf>,
+}
+
+/// What a spool held.
+pub(crate) struct Spooled {
+    pub(crate) source: Source,
+    /// SHA-256 of it.
+    pub(crate) hash: Hash,
+}
+
+impl Spool {
+    pub(crate) fn new(threshold: u64, directory: Option<PathBuf>) -> Self {
+        Self {
+            memory: Vec::new(),
+            file: None,
+            size: 0,
+            hasher: Hasher::new(Algorithm::Sha256),
+            threshold,
+            directory,
+        }
+    }
+
+    pub(crate) fn finish(self) -> Spooled {
+        let source = match self.file {
+            Some(file) => Source::File { file: Arc::new(file), size: self.size },
+            None => Source::Memory(self.memory.into()),
+        };
+        Spooled { source, hash: self.hasher.finish() }
+    }
+
+    fn to_file(&mut self) -> io::Result<&mut File> {
+        let file = match &self.directory {
+            Some(directory) => tempfile::tempfile_in(directory)?,
+            None => tempfile::tempfile()?,
+        };
+        let file = self.file.insert(file);
+        file.write_all(&self.memory)?;
+        self.memory = Vec::new();
+        Ok(file)
+    }
+}
+
+impl Write for Spool {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
+        if let Some(file) = &mut self.file {
+            file.write_all(bytes)?;
+        } else if self.size > self.threshold {
+            self.to_file()?.write_all(bytes)?;
+        } else {
+            self.memory.extend_from_slice(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spooled(pieces: &[&[u8]]) -> Spooled {
+        let mut spool = Spool::new(8, None);
+        for piece in pieces {
+            spool.write_all(piece).unwrap();
+        }
+        spool.finish()
+    }
+
+    #[test]
+    fn up_to_the_threshold_it_stays_in_memory() {
+        let spooled = spooled(&[b"1234", b"5678"]);
+        assert!(matches!(&spooled.source, Source::Memory(bytes) if bytes == "12345678"));
+        assert_eq!(spooled.hash, Hash::digest(Algorithm::Sha256, b"12345678"));
+    }
+
+    #[test]
+    fn beyond_it_moves_to_a_file() {
+        use std::os::unix::fs::FileExt;
+        let spooled = spooled(&[b"1234", b"56789", b"0"]);
+        assert_eq!(spooled.hash, Hash::digest(Algorithm::Sha256, b"1234567890"));
+        let Source::File { file, size } = spooled.source else { panic!("it is in memory") };
+        let mut content = [0; 10];
+        file.read_exact_at(&mut content, 0).unwrap();
+        assert_eq!((size, &content), (10, b"1234567890"));
+    }
+}
