@@ -1,2 +1,56 @@
-//! stub
-fn main() {}
+//! nars3 beside real Nix: the same closures, the same server, the same machine, the runs of both taking turns.
+//!
+//! Started by `cargo xtask bench`, which builds what it measures. Writes `docs/benchmarks.md` unless the run is a quick one.
+
+#![expect(clippy::print_stdout, reason = "a program that reports")]
+
+mod cases;
+mod inputs;
+mod machine;
+mod report;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use nars3_tests::nix::Nix;
+
+/// How much to measure.
+#[derive(Clone, Copy, Debug)]
+struct Options {
+    /// Runs of each measurement; the median counts.
+    runs: usize,
+    /// Small inputs, to see that the benchmark itself works.
+    quick: bool,
+}
+
+fn main() -> Result<()> {
+    let options = parse(std::env::args().skip(1))?;
+    let nix = Nix::find().context("the benchmark needs real Nix")?;
+    println!("Building the inputs");
+    let inputs = inputs::build(&nix, options.quick)?;
+    let rows = cases::measure(&nix, &inputs, options.runs)?;
+    let text = report::markdown(&nix, &inputs, &rows, options.runs)?;
+    println!("\n{text}");
+    if !options.quick {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks.md");
+        std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(())
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
+    let mut options = Options { runs: 3, quick: false };
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--quick" => options = Options { runs: 1, quick: true },
+            "--runs" => {
+                let value = arguments.next().context("--runs needs a number")?;
+                options.runs =
+                    value.parse().with_context(|| format!("--runs takes a number, not '{value}'"))?;
+            }
+            other => bail!("unexpected argument '{other}' of task 'bench'"),
+        }
+    }
+    anyhow::ensure!(options.runs > 0, "--runs must be at least 1");
+    Ok(options)
+}
