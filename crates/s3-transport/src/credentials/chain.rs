@@ -1,0 +1,230 @@
+//! The providers of credentials, in order.
+//!
+//! AWS's own default chain does the same, but forgets what the providers said that had nothing to offer. Here it is
+//! kept: an unknown profile, which to AWS's chain is just "not configured", must not end in anonymous requests.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use aws_config::BehaviorVersion;
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
+use aws_config::imds;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::provider_config::ProviderConfig;
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError as ProviderError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_types::region::Region;
+
+use super::error::{CredentialsError, ProviderAttempt, Refusal};
+use super::http::{self, Proxy};
+use crate::S3OpenError;
+use crate::environment::{CredentialSource, StaticKeys};
+use crate::tls::CaBundle;
+
+/// What a chain is made from; a new one after every error, because some providers remember theirs.
+#[derive(Clone)]
+pub(super) struct ChainSettings {
+    pub(super) source: CredentialSource,
+    pub(super) profile: Option<String>,
+    /// The region of STS, where neither the environment nor the profile has one.
+    pub(super) region: String,
+    pub(super) ca_bundle: Option<CaBundle>,
+}
+
+/// Providers, tried in order.
+pub(super) struct Chain {
+    profile: Option<String>,
+    providers: Vec<(&'static str, SharedCredentialsProvider)>,
+}
+
+/// The answer of a whole chain.
+#[derive(Clone, Debug)]
+pub(super) enum Outcome {
+    Credentials(Credentials),
+    /// No provider is configured.
+    Nothing,
+    Failed(CredentialsError),
+}
+
+impl ChainSettings {
+    pub(super) async fn build(&self) -> Result<Chain, S3OpenError> {
+        let providers = match &self.source {
+            CredentialSource::Anonymous => Vec::new(),
+            CredentialSource::Static(keys) => {
+                vec![("keys", SharedCredentialsProvider::new(credentials(keys)))]
+            }
+            CredentialSource::Files { .. } | CredentialSource::Chain => self.from_environment().await?,
+        };
+        Ok(Chain { profile: self.profile.clone(), providers })
+    }
+
+    /// The error for a chain that could not be built a second time.
+    pub(super) fn broken(&self, error: &S3OpenError) -> CredentialsError {
+        let (provider, refusal, reason) = ("settings", Refusal::Failed, error.to_string());
+        let attempt = ProviderAttempt { provider, refusal, reason };
+        CredentialsError { profile: self.profile.clone(), attempts: Arc::new([attempt]) }
+    }
+
+    /// The providers that read the environment and files.
+    ///
+    /// A profile that the store's settings name stands alone, as with `--profile` of AWS's command and in Nix 2.29
+    /// (`s3-binary-cache-store.cc`): keys that happen to be in the environment do not replace it.
+    async fn from_environment(&self) -> Result<Vec<(&'static str, SharedCredentialsProvider)>, S3OpenError> {
+        let web = ProviderConfig::without_region()
+            .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
+            .with_http_client(http::client(Proxy::FromEnvironment, self.ca_bundle.as_ref())?);
+        let region = self.sts_region(&web).await;
+        let web = web.with_region(Some(region));
+        let local = web.clone().with_http_client(http::client(Proxy::Never, self.ca_bundle.as_ref())?);
+
+        let profile = ("profile", SharedCredentialsProvider::new(self.profile_provider(&web, &local)));
+        if self.profile.is_some() || matches!(self.source, CredentialSource::Files { .. }) {
+            return Ok(vec![profile]);
+        }
+        Ok(vec![
+            ("environment", SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new())),
+            profile,
+            (
+                "web identity",
+                SharedCredentialsProvider::new(
+                    WebIdentityTokenCredentialsProvider::builder().configure(&web).build(),
+                ),
+            ),
+            ("container", SharedCredentialsProvider::new(container(&local))),
+            ("instance metadata", SharedCredentialsProvider::new(instance(&local))),
+        ])
+    }
+
+    fn profile_provider(
+        &self,
+        web: &ProviderConfig,
+        local: &ProviderConfig,
+    ) -> ProfileFileCredentialsProvider {
+        let mut builder = ProfileFileCredentialsProvider::builder()
+            .configure(web)
+            .with_custom_provider("EcsContainer", container(local))
+            .with_custom_provider("Ec2InstanceMetadata", instance(local));
+        if let Some(files) = self.files() {
+            builder = builder.profile_files(files);
+        }
+        if let Some(name) = self.profile_name() {
+            builder = builder.profile_name(name);
+        }
+        builder.build()
+    }
+
+    /// The region for STS: the environment's or the profile's, else the store's. Instance metadata is not asked.
+    async fn sts_region(&self, config: &ProviderConfig) -> Region {
+        let mut profile = ProfileFileRegionProvider::builder().configure(config);
+        if let Some(files) = self.files() {
+            profile = profile.profile_files(files);
+        }
+        if let Some(name) = self.profile_name() {
+            profile = profile.profile_name(name);
+        }
+        let profile = profile.build();
+        let configured = match self.source {
+            CredentialSource::Files { .. } => RegionProviderChain::first_try(profile),
+            _ => RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(profile),
+        };
+        configured.region().await.unwrap_or_else(|| Region::new(self.region.clone()))
+    }
+
+    fn profile_name(&self) -> Option<&str> {
+        match (&self.profile, &self.source) {
+            (Some(name), _) => Some(name),
+            // With files of its own, even the choice of the profile is not the environment's.
+            (None, CredentialSource::Files { .. }) => Some("default"),
+            (None, _) => None,
+        }
+    }
+
+    #[expect(deprecated, reason = "the type has only moved, to a crate that is otherwise not needed")]
+    fn files(&self) -> Option<aws_config::profile::profile_file::ProfileFiles> {
+        use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
+        let CredentialSource::Files { config, credentials } = &self.source else { return None };
+        let files = ProfileFiles::builder()
+            .with_file(ProfileFileKind::Config, config)
+            .with_file(ProfileFileKind::Credentials, credentials);
+        Some(files.build())
+    }
+}
+
+fn credentials(keys: &StaticKeys) -> Credentials {
+    let StaticKeys { access_key_id, secret_access_key, session_token } = keys.clone();
+    Credentials::new(access_key_id, secret_access_key, session_token, None, "static")
+}
+
+fn container(config: &ProviderConfig) -> EcsCredentialsProvider {
+    EcsCredentialsProvider::builder().configure(config).build()
+}
+
+fn instance(config: &ProviderConfig) -> ImdsCredentialsProvider {
+    let client = imds::Client::builder().configure(config).build();
+    ImdsCredentialsProvider::builder().configure(config).imds_client(client).build()
+}
+
+impl Chain {
+    /// Asks one provider after the other.
+    pub(super) async fn load(&self) -> Outcome {
+        let mut attempts = Vec::new();
+        for (provider, inner) in &self.providers {
+            let error = match inner.provide_credentials().await {
+                Ok(credentials) => {
+                    tracing::debug!(provider, "loaded AWS credentials");
+                    return Outcome::Credentials(credentials);
+                }
+                Err(error) => error,
+            };
+            let refusal = self.refusal(provider, &error);
+            tracing::debug!(provider, ?refusal, reason = in_words(&error), "no AWS credentials");
+            let stop = !matches!(error, ProviderError::CredentialsNotLoaded(_));
+            attempts.push(ProviderAttempt { provider, refusal, reason: in_words(&error) });
+            if stop {
+                break;
+            }
+        }
+        if attempts.iter().all(|attempt| attempt.refusal == Refusal::NotConfigured) {
+            return Outcome::Nothing;
+        }
+        Outcome::Failed(CredentialsError { profile: self.profile.clone(), attempts: attempts.into() })
+    }
+
+    /// Whether a provider that has no credentials should have had some.
+    ///
+    /// The profile provider gives a reason for "not loaded" only when a profile was named that does not exist or lacks
+    /// a part; without files, or without credentials in the default profile, it gives none.
+    fn refusal(&self, provider: &str, error: &ProviderError) -> Refusal {
+        match error {
+            ProviderError::CredentialsNotLoaded(_) if provider == "profile" => {
+                if self.profile.is_some() || error.source().is_some() {
+                    Refusal::Failed
+                } else {
+                    Refusal::NotConfigured
+                }
+            }
+            ProviderError::CredentialsNotLoaded(_) => Refusal::NotConfigured,
+            _ => Refusal::Failed,
+        }
+    }
+}
+
+/// An error and its causes, without saying anything twice.
+fn in_words(error: &ProviderError) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !words.contains(&more) {
+            words.push_str(": ");
+            words.push_str(&more);
+        }
+        cause = error.source();
+    }
+    words
+}

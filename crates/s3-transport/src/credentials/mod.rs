@@ -1,0 +1,19 @@
+//! Credentials: AWS's chain of providers, asked once at a time, remembered until shortly before they expire.
+//!
+//! - `chain`: the providers, in order, and what each of them said.
+//! - `cache`: one result for all who ask, refreshed before it expires; an error is never remembered.
+//! - `registry`: one cache per environment, profile and region.
+//! - `http`: the HTTP client that the providers use, on the same TLS as everything else.
+//! - `adapter`: what object_store's client asks.
+
+mod adapter;
+mod cache;
+mod chain;
+mod error;
+mod http;
+mod registry;
+
+pub(crate) use adapter::Adapter;
+pub(crate) use cache::CredentialCache;
+pub use error::{CredentialsError, ProviderAttempt, Refusal};
+pub(crate) use registry::{Access, Registry};

@@ -1,0 +1,77 @@
+//! `nars3-s3` turns the settings of an S3 store and the process's AWS credentials into an `object_store::ObjectStore`.
+//!
+//! ```
+//! use nars3_s3::{CredentialSource, Environment, StaticKeys, open};
+//! use nars3_store_url::{Endpoint, S3Settings};
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let mut settings = S3Settings::new("example-nix-cache");
+//! settings.endpoint = Some(Endpoint::parse("http://127.0.0.1:9000")?);
+//! let keys = StaticKeys::new("minioadmin", "minioadmin", None);
+//! let environment = Environment::of_process().with_credentials(CredentialSource::Static(keys));
+//!
+//! let store = open(&settings, &environment).await?;
+//! assert_eq!(store.to_string(), "s3://example-nix-cache");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Credentials
+//!
+//! Providers are asked in the order of the AWS SDKs; the first that has credentials wins, and one that is configured
+//! but fails ends the search with an error that names every provider that was asked:
+//!
+//! 1. environment variables (`AWS_ACCESS_KEY_ID`, …);
+//! 2. the profile that `AWS_PROFILE` names, or `default`, in `~/.aws/config` and `~/.aws/credentials`: keys, `role_arn`
+//!    with `source_profile` or `credential_source`, `credential_process`, SSO, web identity;
+//! 3. web identity (`AWS_WEB_IDENTITY_TOKEN_FILE`);
+//! 4. the container's credentials endpoint (ECS, EKS);
+//! 5. the instance's metadata (IMDSv2).
+//!
+//! A profile that the store's settings name (`?profile=`) stands alone: the other providers, keys in the environment
+//! included, are not asked, as with `aws --profile`. Where nothing at all is configured, requests are not signed; that
+//! is decided when the store is opened, with a warning, and not again. A profile that does not exist, or an SSO session
+//! that has expired, is an error and never a reason to go on without a signature.
+//!
+//! Credentials are looked up by one request at a time for all stores of an `Environment` with the same profile and
+//! region, renewed five minutes before they expire, dropped when the server calls them expired, and errors are never
+//! remembered.
+//!
+//! # Requests
+//!
+//! One HTTP client (reqwest, rustls on `ring`) serves all. It follows no redirect, because a signature is for one host,
+//! and decodes no content encoding, because a cache's objects are what their bytes are. An answer that S3 began with
+//! "200 OK" and ended with an error is an error. `If-None-Match` and `If-Match` decide about concurrent writers. On AWS
+//! every object is stored with its SHA-256.
+//!
+//! `S3Error::of` reads any `object_store::Error` of such a store: what happened, the operation, the IAM action that is
+//! missing, the region where the bucket is, S3's code and words, the request id.
+//!
+//! # Modules
+//!
+//! - `open`: `open`, from settings to store.
+//! - `environment`: `Environment` and `CredentialSource`.
+//! - `credentials`: the providers, the cache, the registry.
+//! - `wire`: the HTTP client under object_store's S3 client, `Operation`.
+//! - `store`: storage class, tags and limits of objects.
+//! - `tls`: the provider of cryptography, `install_crypto_provider`, and authorities to trust.
+//! - `error`: `S3OpenError` and `S3Error`.
+//! - `stats`: counters of requests.
+
+mod credentials;
+mod environment;
+mod error;
+mod open;
+mod stats;
+mod store;
+mod tls;
+mod wire;
+
+pub use credentials::{CredentialsError, ProviderAttempt, Refusal};
+pub use environment::{CredentialSource, Environment, StaticKeys};
+pub use error::{S3Error, S3ErrorKind, S3OpenError};
+pub use open::open;
+pub use stats::{RequestCounts, RequestStats};
+pub use tls::install_crypto_provider;
+pub use wire::Operation;
