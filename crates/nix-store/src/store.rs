@@ -1,0 +1,296 @@
+//! The local store as the copy engine sees it, and the queries that only a local store answers.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::fs::File;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use nars3_narinfo::PathInfo;
+use nars3_store_api::{NarStream, StageOptions, Staged, Store, StoreError, WriteBehaviour};
+use nars3_store_path::{HashPart, StoreDir, StorePath};
+
+use crate::database::pool::ReadPool;
+use crate::database::{derivation_outputs, path_info, references, schema, valid_paths};
+use crate::error::{corrupt, file_error};
+use crate::export::export;
+use crate::import::import;
+use crate::layout::Layout;
+use crate::optimise::optimise;
+use crate::publish::{Token, publish};
+use crate::staging::StagedFiles;
+use crate::temp_roots::TempRoots;
+use crate::writer::Writer;
+use crate::{LocalStoreOptions, TempRootPolicy, blocking, derivation};
+
+/// Paths that `list` reads at once.
+const PATHS_PER_PAGE: u32 = 10_000;
+
+/// A Nix store on this machine: files in a store directory, and Nix's database. That of the machine itself, or a
+/// chroot store under some directory.
+pub struct LocalStore {
+    shared: Arc<Shared>,
+}
+
+/// What the tasks on the blocking pool share.
+struct Shared {
+    layout: Arc<Layout>,
+    options: LocalStoreOptions,
+    reader: Arc<ReadPool>,
+    writer: Mutex<Option<Arc<Writer>>>,
+    /// The temporary roots that reading takes; `None` where it may not.
+    read_roots: OnceLock<Option<Arc<TempRoots>>>,
+}
+
+impl LocalStore {
+    /// Opens a store. One that does not exist yet is created, unless `read_only`. Blocks, shortly; everything else
+    /// that blocks happens on the blocking pool of the tokio runtime that the methods are called in.
+    ///
+    /// Nothing is locked or changed in an existing store until it is written to, except that reading takes temporary
+    /// roots (`TempRootPolicy`).
+    ///
+    /// # Errors
+    ///
+    /// `StoreError::Backend` when there is no database, when it cannot be read by any means, or when its schema is too
+    /// old; `StoreError::File` when a new store cannot be created.
+    pub fn open(options: LocalStoreOptions) -> Result<Arc<Self>, StoreError> {
+        let layout = Layout::new(&options).map_err(|error| {
+            file_error("find the directory of", &options.root.clone().unwrap_or_default(), error)
+        })?;
+        let layout = Arc::new(layout);
+        // As Nix sees it: a store is one when it says which schema it has, which is written last.
+        let is_new = schema::version(&layout)?.is_none();
+        let writer = if is_new && !options.read_only {
+            Some(Arc::new(Writer::open(Arc::clone(&layout), &options)?))
+        } else {
+            None
+        };
+        let reader = ReadPool::open(Arc::clone(&layout), &*options.progress)?;
+        let shared =
+            Shared { layout, options, reader, writer: Mutex::new(writer), read_roots: OnceLock::new() };
+        Ok(Arc::new(Self { shared: Arc::new(shared) }))
+    }
+
+    /// The file or directory that holds the contents of `path`, valid or not.
+    pub fn real_path(&self, path: &StorePath) -> std::path::PathBuf {
+        self.shared.layout.real_path(path)
+    }
+
+    /// The valid ones of `roots`, and everything that they lead to by references, in one query.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub async fn closure(&self, roots: &[StorePath]) -> Result<BTreeSet<StorePath>, StoreError> {
+        let roots = roots.to_vec();
+        self.query(move |layout, connection| references::closure(layout, connection, &roots)).await
+    }
+
+    /// The valid paths that refer to `path`, itself included where it does.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub async fn referrers(&self, path: &StorePath) -> Result<BTreeSet<StorePath>, StoreError> {
+        let path = path.clone();
+        self.query(move |layout, connection| references::referrers(layout, connection, &path)).await
+    }
+
+    /// The valid derivations that name `path` as one of their outputs. (The derivation that it was really built from
+    /// is in its path info.)
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub async fn valid_derivers(&self, path: &StorePath) -> Result<BTreeSet<StorePath>, StoreError> {
+        let path = path.clone();
+        self.query(move |layout, connection| references::valid_derivers(layout, connection, &path)).await
+    }
+
+    /// The outputs of a valid derivation by their names, valid or not. Outputs whose path depends on their contents
+    /// are left out.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub async fn derivation_outputs(
+        &self,
+        derivation: &StorePath,
+    ) -> Result<BTreeMap<String, StorePath>, StoreError> {
+        let derivation = derivation.clone();
+        self.query(move |layout, connection| derivation_outputs::outputs(layout, connection, &derivation))
+            .await
+    }
+
+    async fn query<T, F>(&self, query: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Layout, &rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.shared.reader.read(query).await
+    }
+
+    /// As `query`, about paths that the caller is going to rely on.
+    async fn query_rooted<T, F>(&self, paths: &[StorePath], query: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Layout, &rusqlite::Connection, &[StorePath]) -> Result<T, StoreError> + Send + 'static,
+    {
+        let paths = paths.to_vec();
+        let shared = Arc::clone(&self.shared);
+        let root = move || {
+            shared.root(&paths);
+            Ok(paths)
+        };
+        let paths = blocking::run(&self.shared.layout, root).await?;
+        self.query(move |layout, connection| query(layout, connection, &paths)).await
+    }
+}
+
+impl Shared {
+    /// Makes `paths` temporary roots where that is allowed: to be called before asking whether they are valid.
+    fn root(&self, paths: &[StorePath]) {
+        let roots = self.read_roots.get_or_init(|| {
+            if self.options.temp_roots == TempRootPolicy::OnlyWriting || self.reader.is_immutable() {
+                return None;
+            }
+            TempRoots::open(&self.layout)
+                .inspect_err(|error| tracing::debug!(%error, "reading without temporary roots"))
+                .ok()
+        });
+        if let Some(roots) = roots
+            && let Err(error) = roots.add(paths)
+        {
+            tracing::debug!(%error, "cannot root what is being read");
+        }
+    }
+
+    /// The writing side, made on first use.
+    fn writer(&self) -> Result<Arc<Writer>, StoreError> {
+        if self.options.read_only {
+            return Err(StoreError::Unsupported {
+                store: self.layout.to_string(),
+                operation: "be written to: it was opened read-only",
+            });
+        }
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(writer) = &*writer {
+            return Ok(Arc::clone(writer));
+        }
+        let new = Arc::new(Writer::open(Arc::clone(&self.layout), &self.options)?);
+        *writer = Some(Arc::clone(&new));
+        Ok(new)
+    }
+
+    fn stage(&self, mut info: PathInfo, nar: NarStream, options: StageOptions) -> Result<Staged, StoreError> {
+        let writer = self.writer()?;
+        writer.temp_roots().add([&info.path])?;
+        let staging = writer.staging()?;
+        let files = StagedFiles::new(Arc::clone(&staging));
+        import(&self.layout, &mut info, nar, files.path())?;
+        let outputs = if info.path.is_derivation() { self.outputs(&info, &files)? } else { Vec::new() };
+        if self.options.optimise {
+            optimise(&self.layout, &staging, files.path())?;
+        }
+        let token = Token { layout: Arc::clone(&self.layout), files, outputs, repair: options.repair };
+        Ok(Staged::new(info, token))
+    }
+
+    /// The outputs that a staged derivation names.
+    fn outputs(&self, info: &PathInfo, files: &StagedFiles) -> Result<Vec<(String, StorePath)>, StoreError> {
+        let file = File::open(files.path()).map_err(|error| file_error("open", files.path(), error))?;
+        derivation::outputs(file, self.layout.store_dir())
+            .map_err(|error| corrupt(&self.layout, info.path.to_string(), error))
+    }
+}
+
+#[async_trait]
+impl Store for LocalStore {
+    fn store_dir(&self) -> &StoreDir {
+        self.shared.layout.store_dir()
+    }
+
+    async fn path_info(&self, path: &StorePath) -> Result<Option<Arc<PathInfo>>, StoreError> {
+        Ok(self.path_infos(std::slice::from_ref(path)).await?.remove(path))
+    }
+
+    async fn path_from_hash_part(&self, hash_part: &HashPart) -> Result<Option<StorePath>, StoreError> {
+        let hash_part = *hash_part;
+        self.query(move |layout, connection| valid_paths::path_from_hash_part(layout, connection, &hash_part))
+            .await
+    }
+
+    async fn path_infos(&self, paths: &[StorePath]) -> Result<HashMap<StorePath, Arc<PathInfo>>, StoreError> {
+        self.query_rooted(paths, path_info::path_infos).await
+    }
+
+    async fn valid_paths(&self, paths: &[StorePath]) -> Result<Vec<StorePath>, StoreError> {
+        self.query_rooted(paths, valid_paths::valid_paths).await
+    }
+
+    fn list(&self) -> BoxStream<'_, Result<HashPart, StoreError>> {
+        let pages = stream::try_unfold(Some(None), move |last: Option<Option<StorePath>>| async move {
+            let Some(last) = last else { return Ok::<_, StoreError>(None) };
+            let page = self
+                .query(move |layout, connection| {
+                    valid_paths::page(layout, connection, last.as_ref(), PATHS_PER_PAGE)
+                })
+                .await?;
+            let next = page.last().cloned().map(Some);
+            Ok(Some((stream::iter(page.into_iter().map(|path| Ok(path.hash_part()))), next)))
+        });
+        pages.try_flatten().boxed()
+    }
+
+    async fn nar(&self, info: &PathInfo) -> Result<NarStream, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let info = info.clone();
+        Ok(NarStream::from_blocking(move |writer| {
+            shared.root(std::slice::from_ref(&info.path));
+            export(&shared.layout, &info, writer)
+        }))
+    }
+
+    fn write_behaviour(&self) -> WriteBehaviour {
+        WriteBehaviour::database(self.shared.options.required_signatures.clone())
+    }
+
+    async fn stage(
+        &self,
+        info: PathInfo,
+        nar: NarStream,
+        options: StageOptions,
+    ) -> Result<Staged, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        blocking::run(&self.shared.layout, move || shared.stage(info, nar, options)).await
+    }
+
+    async fn publish(&self, batch: Vec<Staged>) -> Result<(), StoreError> {
+        let mut entries = Vec::with_capacity(batch.len());
+        for staged in batch {
+            let (info, token) = staged.into_parts::<Token>(self)?;
+            if token.layout != self.shared.layout {
+                return Err(StoreError::Unsupported {
+                    store: self.to_string(),
+                    operation: "publish a path that another store has staged",
+                });
+            }
+            entries.push((info, token));
+        }
+        let shared = Arc::clone(&self.shared);
+        blocking::run(&self.shared.layout, move || publish(&shared.layout, &*shared.writer()?, entries)).await
+    }
+}
+
+impl fmt::Display for LocalStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.layout.fmt(formatter)
+    }
+}
+
+impl fmt::Debug for LocalStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("LocalStore").field("url", &self.to_string()).finish_non_exhaustive()
+    }
+}
