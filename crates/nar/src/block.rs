@@ -146,7 +146,7 @@ mod tests {
             framer.string(&string).unwrap();
             expected.extend_from_slice(&(string.len() as u64).to_le_bytes());
             expected.extend_from_slice(&string);
-            expected.resize(expected.len().next_multiple_of(8), 0);
+            expected.resize(expected.len() + padding(string.len() as u64) as usize, 0);
             framer.zeros(3).unwrap();
             expected.extend_from_slice(&[0; 3]);
             let space = framer.space(1000).unwrap();

@@ -17,24 +17,38 @@ pub(crate) fn unhacked(on_disk: &[u8]) -> &[u8] {
 /// The names given so far in one directory, to find names on disk for the next ones.
 #[derive(Debug, Default)]
 pub(crate) struct DiskNames {
-    /// Each name in lower case (ASCII, as Nix compares), with the number of names that collided with it.
-    given: HashMap<Vec<u8>, u64>,
+    /// What was given, in lower case (ASCII, as Nix compares).
+    given: HashMap<Vec<u8>, Given>,
 }
 
-/// The name on disk is itself a name of the NAR.
+/// How a name on disk came to be.
+#[derive(Debug)]
+enum Given {
+    /// From the NAR, with the number of later names that collided with it.
+    Plain(u64),
+    /// With a suffix.
+    Hacked,
+}
+
+/// A name of the NAR is the name that another one was given on disk.
 #[derive(Debug)]
 pub(crate) struct Collision;
 
 impl DiskNames {
     /// The name on disk for the next name of the NAR.
     pub(crate) fn choose(&mut self, name: &[u8]) -> Result<Vec<u8>, Collision> {
-        let mut on_disk = name.to_vec();
-        if let Some(collisions) = self.given.get_mut(&name.to_ascii_lowercase()) {
-            *collisions += 1;
-            on_disk.extend_from_slice(SUFFIX);
-            on_disk.extend_from_slice(collisions.to_string().as_bytes());
-        }
-        match self.given.insert(on_disk.to_ascii_lowercase(), 0) {
+        let key = name.to_ascii_lowercase();
+        let collisions = match self.given.get_mut(&key) {
+            None => {
+                self.given.insert(key, Given::Plain(0));
+                return Ok(name.to_vec());
+            }
+            Some(Given::Hacked) => return Err(Collision),
+            Some(Given::Plain(collisions)) => collisions,
+        };
+        *collisions += 1;
+        let on_disk = [name, SUFFIX, collisions.to_string().as_bytes()].concat();
+        match self.given.insert(on_disk.to_ascii_lowercase(), Given::Hacked) {
             None => Ok(on_disk),
             Some(_) => Err(Collision),
         }
@@ -66,5 +80,11 @@ mod tests {
             names.choose(name.as_bytes()).unwrap();
         }
         assert!(names.choose(b"a~Nix~case~hack~1").is_err());
+
+        let mut names = DiskNames::default();
+        for name in ["A", "A~nix~case~hack~1"] {
+            names.choose(name.as_bytes()).unwrap();
+        }
+        assert!(names.choose(b"a").is_err());
     }
 }

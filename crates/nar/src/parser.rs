@@ -210,9 +210,17 @@ impl Parser {
             State::CloseEntry => (0, true),
             State::End => return 0,
         };
+        // Names and targets are counted with the least they can have, until their length is known.
+        let longer = match self.state {
+            State::Name | State::Target => item_length(self.state, &self.limits, &self.partial)
+                .map_or(0, |length| length.saturating_sub(16)),
+            _ => 0,
+        };
         let directories = self.depth as u64;
         let entries = if in_entry { directories } else { directories.saturating_sub(1) };
-        (own + CLOSE * (directories + entries)).saturating_sub(self.partial.len() as u64)
+        let total = own + longer as u64 + CLOSE * (directories + entries);
+        // Where a word stands that is too long to be right, one byte more will tell.
+        total.saturating_sub(self.partial.len() as u64).max(1)
     }
 
     fn fail(&mut self, kind: Kind) -> FormatError {
