@@ -38,15 +38,16 @@ pub(crate) fn info(name: &str, references: &[&str]) -> (PathInfo, Vec<u8>) {
     (info, nar)
 }
 
+type Paths = HashMap<StorePath, (Arc<PathInfo>, Vec<u8>)>;
+
 #[derive(Debug)]
 pub(crate) struct MemoryStore {
     name: &'static str,
     store_dir: StoreDir,
     pub(crate) behaviour: WriteBehaviour,
-    pub(crate) paths: Mutex<HashMap<StorePath, (Arc<PathInfo>, Vec<u8>)>>,
+    paths: Mutex<Paths>,
     /// Paths whose staging fails.
     pub(crate) cursed: Vec<StorePath>,
-    pub(crate) batches: Mutex<Vec<usize>>,
 }
 
 impl MemoryStore {
@@ -57,7 +58,6 @@ impl MemoryStore {
             behaviour: WriteBehaviour::cache(),
             paths: Mutex::default(),
             cursed: Vec::new(),
-            batches: Mutex::default(),
         }
     }
 
@@ -147,7 +147,6 @@ impl Store for MemoryStore {
         if self.behaviour.publication == Publication::Singly {
             assert_eq!(batch.len(), 1);
         }
-        self.batches.lock().unwrap().push(batch.len());
         let mut new = Vec::new();
         for staged in batch {
             new.push(staged.into_parts::<Vec<u8>>(self)?);

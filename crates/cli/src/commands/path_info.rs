@@ -1,0 +1,107 @@
+//! `nars3 path-info`, with the columns of `nix path-info`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use nars3_narinfo::PathInfo;
+use nars3_narinfo::json::{PathInfoDocument, PathInfoEntry, PathInfoFormat};
+use nars3_store_api::Store;
+use nars3_store_path::StorePath;
+
+use crate::args::PathInfoArgs;
+use crate::error::{CliResult, ResultExt};
+use crate::installable::store_path;
+use crate::output::{Output, human_bytes, print_line};
+use crate::run::Context;
+use crate::stores::{Purpose, open_store};
+
+pub(crate) async fn run(args: PathInfoArgs, context: &Context) -> CliResult {
+    let opened = open_store(&args.store, Purpose::Read, context).await?;
+    let store = opened.store;
+    let roots = roots(&args, store.as_ref()).await?;
+    let mut infos = nars3_copy::closure(store.as_ref(), &roots, args.recursive || args.closure_size)
+        .await
+        .hint(|| format!("'nars3 copy --to {} PATH' puts a path there", args.store))?;
+    let closure: HashMap<StorePath, Arc<PathInfo>> =
+        infos.iter().map(|info| (info.path.clone(), Arc::clone(info))).collect();
+    if !args.recursive {
+        infos.retain(|info| roots.contains(&info.path));
+    }
+    infos.sort_by(|a, b| a.path.cmp(&b.path));
+    if args.json {
+        print_json(&infos, store.as_ref(), &closure, &args)
+    } else {
+        print_lines(&infos, store.as_ref(), &closure, &args)
+    }
+}
+
+async fn roots(args: &PathInfoArgs, store: &dyn Store) -> CliResult<Vec<StorePath>> {
+    if args.all {
+        let hash_parts: Vec<_> = store.list().try_collect().await?;
+        let mut paths = Vec::with_capacity(hash_parts.len());
+        for hash_part in hash_parts {
+            paths.extend(store.path_from_hash_part(&hash_part).await?);
+        }
+        return Ok(paths);
+    }
+    args.paths.iter().map(|path| store_path(path, store.store_dir())).collect()
+}
+
+type Closure = HashMap<StorePath, Arc<PathInfo>>;
+
+/// The sum of NarSize over everything `path` refers to, itself included.
+fn closure_size(path: &StorePath, closure: &Closure) -> u64 {
+    let mut seen = std::collections::HashSet::from([path]);
+    let mut open = vec![path];
+    let mut total = 0u64;
+    while let Some(info) = open.pop().and_then(|path| closure.get(path)) {
+        total = total.saturating_add(info.nar_size);
+        open.extend(info.references.iter().filter(|reference| seen.insert(reference)));
+    }
+    total
+}
+
+fn print_lines(
+    infos: &[Arc<PathInfo>],
+    store: &dyn Store,
+    closure: &Closure,
+    args: &PathInfoArgs,
+) -> CliResult {
+    let mut output = Output::stdout();
+    let size = |bytes: u64| if args.human_readable { human_bytes(bytes) } else { bytes.to_string() };
+    for info in infos {
+        let mut line = store.store_dir().print(&info.path);
+        if args.size {
+            line.push_str(&format!("\t{:>11}", size(info.nar_size)));
+        }
+        if args.closure_size {
+            line.push_str(&format!("\t{:>11}", size(closure_size(&info.path, closure))));
+        }
+        if args.sigs {
+            let ultimate = info.ultimate.then(|| "ultimate".to_owned());
+            let ca = info.ca.as_ref().map(|ca| format!("ca:{ca}"));
+            let signatures = info.signatures.iter().map(ToString::to_string);
+            let words: Vec<_> = ultimate.into_iter().chain(ca).chain(signatures).collect();
+            line.push('\t');
+            line.push_str(&words.join(" "));
+        }
+        output.line(line)?;
+    }
+    output.finish()
+}
+
+fn print_json(
+    infos: &[Arc<PathInfo>],
+    store: &dyn Store,
+    closure: &Closure,
+    args: &PathInfoArgs,
+) -> CliResult {
+    let mut document = PathInfoDocument::new(store.store_dir().clone());
+    for info in infos {
+        let mut entry = PathInfoEntry::from(PathInfo::clone(info));
+        entry.closure_size = args.closure_size.then(|| closure_size(&info.path, closure));
+        document.insert(entry);
+    }
+    print_line(document.to_json(PathInfoFormat::default()))
+}

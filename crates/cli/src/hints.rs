@@ -1,0 +1,47 @@
+//! What a person can do about an error of S3. The transport finds out what happened; the words are here.
+
+use nars3_s3::{S3Error, S3ErrorKind};
+
+/// What to do about the S3 error that `error` was caused by, if one was.
+pub(crate) fn of_s3(error: &anyhow::Error) -> Option<String> {
+    let s3 = error.chain().find_map(|cause| cause.downcast_ref::<object_store::Error>()).map(S3Error::of)?;
+    hint(&s3)
+}
+
+fn hint(error: &S3Error) -> Option<String> {
+    let text = match &error.kind {
+        S3ErrorKind::BucketMissing => "create the bucket first, or correct its name or the endpoint in the store URL".into(),
+        S3ErrorKind::Forbidden { action: Some(action) } => format!(
+            "allow {action} on the bucket for these credentials, or name other ones with profile= in the store URL"
+        ),
+        S3ErrorKind::Forbidden { action: None } => "the bucket's policy does not allow this for these credentials".into(),
+        S3ErrorKind::BadCredentials => {
+            "check the access key: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile= of the store URL".into()
+        }
+        S3ErrorKind::ExpiredCredentials => "renew the credentials, for example with 'aws sso login'".into(),
+        S3ErrorKind::ClockSkew => "set this machine's clock: S3 refuses signatures that are 15 minutes off".into(),
+        S3ErrorKind::WrongRegion { region: Some(region) } => format!("write region={region} into the store URL"),
+        S3ErrorKind::WrongRegion { region: None } => "write the bucket's region= into the store URL".into(),
+        S3ErrorKind::Redirected { .. } => "check endpoint= and scheme= in the store URL".into(),
+        S3ErrorKind::Throttled => "the server asks for fewer requests: lower --jobs, or try again later".into(),
+        S3ErrorKind::ConnectionRefused => {
+            "nobody listens there: check endpoint=, and scheme=http if the server has no TLS".into()
+        }
+        S3ErrorKind::UnknownHost => {
+            "the host name has no address: check endpoint= in the store URL; a server without a name for every bucket \
+             needs addressing-style=path"
+                .into()
+        }
+        S3ErrorKind::Unreachable | S3ErrorKind::TimedOut => {
+            "check the network, proxies included, and endpoint= in the store URL".into()
+        }
+        S3ErrorKind::Tls => {
+            "for a private authority name its certificates with ssl-cert-file=, or in NIX_SSL_CERT_FILE; a server \
+             without TLS needs scheme=http"
+                .into()
+        }
+        S3ErrorKind::InvalidAnswer => "whoever answers there is no S3 server: check endpoint= in the store URL".into(),
+        _ => return None,
+    };
+    Some(text)
+}

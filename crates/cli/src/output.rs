@@ -1,0 +1,75 @@
+//! Standard output, in one place: everything a command prints as its result goes through here.
+
+use std::io::{self, BufWriter, StdoutLock, Write};
+
+use crate::error::CliResult;
+
+/// Locked and buffered standard output; flushed by `finish`, so that a full disk is an error and not a silence.
+pub(crate) struct Output {
+    writer: BufWriter<StdoutLock<'static>>,
+}
+
+impl Output {
+    pub(crate) fn stdout() -> Self {
+        Self { writer: BufWriter::new(io::stdout().lock()) }
+    }
+
+    pub(crate) fn line(&mut self, text: impl std::fmt::Display) -> CliResult {
+        writeln!(self.writer, "{text}")?;
+        Ok(())
+    }
+
+    pub(crate) fn finish(mut self) -> CliResult {
+        self.writer.flush()?;
+        Ok(())
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// Prints one line and flushes it.
+pub(crate) fn print_line(text: impl std::fmt::Display) -> CliResult {
+    let mut output = Output::stdout();
+    output.line(text)?;
+    output.finish()
+}
+
+/// `bytes` as a person reads it: `412 B`, `3.1 MiB`.
+pub(crate) fn human_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = UNITS[0];
+    for next in &UNITS[1..] {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = next;
+    }
+    format!("{value:.1} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::human_bytes;
+
+    #[test]
+    fn bytes_are_rounded_to_their_unit() {
+        assert_eq!(human_bytes(0), "0 B");
+        assert_eq!(human_bytes(1023), "1023 B");
+        assert_eq!(human_bytes(1536), "1.5 KiB");
+        assert_eq!(human_bytes(3 << 30), "3.0 GiB");
+        assert_eq!(human_bytes(u64::MAX), "16384.0 PiB");
+    }
+}

@@ -1,0 +1,112 @@
+//! From the command line to the exit code: parses, sets up logging and the runtime, runs the command, and takes note
+//! of Ctrl-C.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use nars3_store_api::Progress;
+
+use crate::args::{Cli, Command};
+use crate::commands;
+use crate::error::CliResult;
+use crate::progress::Screen;
+use crate::settings::{Environment, NixSettings, load_nix_settings};
+use crate::{logging, progress};
+
+/// What a shell expects of a command that Ctrl-C ended: 128 + SIGINT.
+const INTERRUPTED: u8 = 130;
+
+/// How long blocking work may take to notice that the command is over, before the process ends under it.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// What every command gets besides its own arguments.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    pub(crate) environment: Environment,
+    pub(crate) nix: NixSettings,
+    pub(crate) progress: Arc<dyn Progress>,
+    /// Credentials and counters of all S3 stores of this command.
+    pub(crate) s3: nars3_s3::Environment,
+}
+
+/// Runs the command line `arguments`, the program's name first.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // `--help` and `--version` come this way too; clap knows which stream and which exit code.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let screen = Screen::stderr();
+    logging::install(cli.global.log_format, cli.global.verbose, cli.global.quiet, &screen);
+    match start(cli, &screen) {
+        Ok(code) => code,
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            screen.line(&format!("error: {error}"));
+            error.exit_code()
+        }
+    }
+}
+
+fn start(cli: Cli, screen: &Screen) -> CliResult<ExitCode> {
+    let environment = Environment::of_process();
+    let nix = load_nix_settings(&environment)?;
+    let mode = if cli.global.quiet { progress::ProgressMode::None } else { cli.global.progress };
+    let s3 = s3_environment(&environment, &nix);
+    let context = Context { environment, nix, progress: progress::observer(mode, screen), s3 };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let code = runtime.block_on(async {
+        tokio::select! {
+            result = execute(cli.command, &context) => result.map(|()| ExitCode::SUCCESS),
+            // The command's future is dropped here: its tasks end, its streams break off, nothing gets published.
+            signal = interrupted() => signal.map(|()| {
+                screen.line("interrupted; what was copied so far is complete and valid");
+                ExitCode::from(INTERRUPTED)
+            }),
+        }
+    });
+    runtime.shutdown_timeout(GRACE);
+    code
+}
+
+/// Whom TLS trusts: the file that AWS's tools, Nix or OpenSSL's users name, in this order; else the system's roots.
+fn s3_environment(environment: &Environment, nix: &NixSettings) -> nars3_s3::Environment {
+    let variables = ["AWS_CA_BUNDLE", "NIX_SSL_CERT_FILE", "SSL_CERT_FILE"];
+    let named = variables.iter().find_map(|name| environment.path(name));
+    match named.or_else(|| nix.get("ssl-cert-file").map(PathBuf::from)) {
+        Some(file) => nars3_s3::Environment::of_process().with_ca_bundle(file),
+        None => nars3_s3::Environment::of_process(),
+    }
+}
+
+/// Resolves at SIGINT or SIGTERM.
+async fn interrupted() -> CliResult {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+async fn execute(command: Command, context: &Context) -> CliResult {
+    match command {
+        Command::Copy(args) => commands::copy::run(args, context).await,
+        Command::Add(args) => commands::add::run(args, context).await,
+        Command::PathInfo(args) => commands::path_info::run(args, context).await,
+        Command::Store(args) => commands::store::run(args, context).await,
+        Command::Key(args) => commands::key::run(args),
+        Command::Nar(args) => commands::nar::run(args),
+        Command::Hash(args) => commands::hash::run(args),
+        Command::Completions { shell } => commands::generated::completions(shell),
+        Command::Man { directory } => commands::generated::man(directory.as_deref()),
+    }
+}

@@ -1,0 +1,129 @@
+//! Where keys come from: files, the environment, systemd's credentials, Nix's settings.
+
+use std::path::Path;
+
+use nars3_store_path::{PublicKey, PublicKeys, SecretKey};
+
+use super::{Environment, NixSettings};
+use crate::error::{CliError, CliResult, ResultExt};
+
+/// The name under which systemd (`LoadCredential=`) may hand over the secret key.
+const CREDENTIAL: &str = "nars3-secret-key";
+
+/// The keys that sign what is written to a cache. `files` are those that the command line or the store URL names;
+/// only without any does the environment count, in this order: `NARS3_SECRET_KEY`, `NARS3_SECRET_KEY_FILE`,
+/// `$CREDENTIALS_DIRECTORY/nars3-secret-key`, and last Nix's `secret-key-files`.
+pub(crate) fn secret_keys<'a>(
+    files: impl IntoIterator<Item = &'a Path>,
+    environment: &Environment,
+    settings: &NixSettings,
+) -> CliResult<Vec<SecretKey>> {
+    let keys = files.into_iter().map(read_secret_key).collect::<CliResult<Vec<_>>>()?;
+    if !keys.is_empty() {
+        return Ok(keys);
+    }
+    if let Some(text) = environment.get("NARS3_SECRET_KEY") {
+        let key =
+            parse_secret_key(text).context(|| "cannot use the secret key in NARS3_SECRET_KEY".to_owned())?;
+        return Ok(vec![key]);
+    }
+    if let Some(file) = environment.path("NARS3_SECRET_KEY_FILE") {
+        return Ok(vec![read_secret_key(&file)?]);
+    }
+    if let Some(directory) = environment.path("CREDENTIALS_DIRECTORY") {
+        let file = directory.join(CREDENTIAL);
+        if file.exists() {
+            return Ok(vec![read_secret_key(&file)?]);
+        }
+    }
+    settings.list("secret-key-files").into_iter().map(|file| read_secret_key(Path::new(file))).collect()
+}
+
+fn read_secret_key(file: &Path) -> CliResult<SecretKey> {
+    let text = std::fs::read_to_string(file)
+        .context(|| format!("cannot read the secret key file '{}'", file.display()))?;
+    parse_secret_key(&text).context(|| format!("cannot use the secret key file '{}'", file.display()))
+}
+
+fn parse_secret_key(text: &str) -> CliResult<SecretKey> {
+    SecretKey::parse(text.trim()).map_err(CliError::from).hint(|| {
+        "a secret key is one line, NAME:BASE64, as 'nars3 key generate-secret --key-name NAME' prints it"
+            .to_owned()
+    })
+}
+
+/// The keys whose signatures admit a path to a store of this machine: those on the command line, else those in
+/// `NARS3_TRUSTED_PUBLIC_KEYS`, else Nix's `trusted-public-keys`. `None` if Nix's `require-sigs` is false and none of
+/// the first two is given.
+pub(crate) fn trusted_public_keys(
+    arguments: &[String],
+    environment: &Environment,
+    settings: &NixSettings,
+) -> CliResult<Option<PublicKeys>> {
+    let words: Vec<&str> = if !arguments.is_empty() {
+        arguments.iter().flat_map(|argument| argument.split_whitespace()).collect()
+    } else if let Some(list) = environment.get("NARS3_TRUSTED_PUBLIC_KEYS") {
+        list.split_whitespace().collect()
+    } else if settings.flag("require-sigs")? == Some(false) {
+        return Ok(None);
+    } else {
+        settings.list("trusted-public-keys")
+    };
+    let keys = words.into_iter().map(|word| {
+        word.parse::<PublicKey>().context(|| format!("'{word}' is not a public key")).hint(|| {
+            "a public key is NAME:BASE64, as 'nars3 key convert-secret-to-public' prints it".to_owned()
+        })
+    });
+    Ok(Some(keys.collect::<CliResult<PublicKeys>>()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text_of(name: &str) -> String {
+        SecretKey::from_seed(name, [3; 32]).unwrap().to_secret_string().to_string()
+    }
+
+    #[test]
+    fn a_named_file_wins_over_the_environment() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("key");
+        std::fs::write(&file, format!("{}\n", text_of("file-1"))).unwrap();
+        let environment = Environment::from([("NARS3_SECRET_KEY", text_of("environment-1").as_str())]);
+        let settings = NixSettings::default();
+        let keys = secret_keys([file.as_path()], &environment, &settings).unwrap();
+        assert_eq!(keys.iter().map(SecretKey::name).collect::<Vec<_>>(), ["file-1"]);
+        let keys = secret_keys([], &environment, &settings).unwrap();
+        assert_eq!(keys.iter().map(SecretKey::name).collect::<Vec<_>>(), ["environment-1"]);
+    }
+
+    #[test]
+    fn systemd_hands_over_a_key() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(CREDENTIAL), text_of("systemd-1")).unwrap();
+        let environment = Environment::from([("CREDENTIALS_DIRECTORY", directory.path().to_str().unwrap())]);
+        let keys = secret_keys([], &environment, &NixSettings::default()).unwrap();
+        assert_eq!(keys.iter().map(SecretKey::name).collect::<Vec<_>>(), ["systemd-1"]);
+    }
+
+    #[test]
+    fn a_bad_secret_key_is_not_shown() {
+        let environment = Environment::from([("NARS3_SECRET_KEY", "name:notbase64secret!")]);
+        let error = secret_keys([], &environment, &NixSettings::default()).unwrap_err().to_string();
+        assert!(error.contains("NARS3_SECRET_KEY") && !error.contains("notbase64secret"), "{error}");
+    }
+
+    #[test]
+    fn trusted_keys_come_from_the_most_explicit_place() {
+        let key = SecretKey::from_seed("mine-1", [3; 32]).unwrap().public_key().to_string();
+        let environment = Environment::default();
+        let settings = NixSettings::default();
+        let keys = trusted_public_keys(&[key], &environment, &settings).unwrap().unwrap();
+        assert_eq!(keys.iter().count(), 1);
+        let keys = trusted_public_keys(&[], &environment, &settings).unwrap().unwrap();
+        assert_eq!(keys.iter().count(), 1, "Nix's default");
+        let error = trusted_public_keys(&["nonsense".into()], &environment, &settings).unwrap_err();
+        assert!(error.to_string().contains("nonsense"));
+    }
+}

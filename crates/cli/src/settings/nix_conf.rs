@@ -1,0 +1,202 @@
+//! Nix's own settings, from the files and the variable that Nix reads, in Nix's order (Nix 2.29 `config-global.cc`,
+//! `globals.cc`): the system's `nix.conf`, the user's files from the least to the most important, `NIX_CONFIG`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::Environment;
+use crate::error::{CliError, CliResult, ResultExt};
+
+/// Files that may include one another before it must be a circle.
+const MAX_INCLUDE_DEPTH: usize = 32;
+
+/// The settings that were given somewhere, by name. `extra-NAME` is folded into `NAME`.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct NixSettings {
+    values: BTreeMap<String, String>,
+}
+
+/// The settings whose `extra-` form appends, and their defaults in Nix, to which it does so.
+const LISTS: [(&str, &str); 5] = [
+    ("trusted-public-keys", "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="),
+    ("secret-key-files", ""),
+    ("substituters", "https://cache.nixos.org/"),
+    ("trusted-substituters", ""),
+    ("system-features", ""),
+];
+
+impl NixSettings {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
+    /// The words of a list setting, Nix's default included where nothing replaced it.
+    pub(crate) fn list(&self, name: &str) -> Vec<&str> {
+        let default = LISTS.iter().find(|(list, _)| *list == name).map_or("", |(_, default)| default);
+        self.get(name).unwrap_or(default).split_whitespace().collect()
+    }
+
+    /// A setting that is `true` or `false`.
+    pub(crate) fn flag(&self, name: &str) -> CliResult<Option<bool>> {
+        match self.get(name) {
+            None => Ok(None),
+            Some("true" | "yes" | "1") => Ok(Some(true)),
+            Some("false" | "no" | "0") => Ok(Some(false)),
+            Some(other) => {
+                Err(CliError::new(format!("Nix setting '{name}' is '{other}', but should be true or false")))
+            }
+        }
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        if let Some(list) = name.strip_prefix("extra-") {
+            let mut words = self.list(list).join(" ");
+            words.push(' ');
+            words.push_str(value);
+            self.values.insert(list.to_owned(), words.trim().to_owned());
+        } else {
+            // Old names that Nix still takes.
+            let name = match name {
+                "binary-caches" => "substituters",
+                "binary-cache-public-keys" => "trusted-public-keys",
+                "trusted-binary-caches" => "trusted-substituters",
+                other => other,
+            };
+            self.values.insert(name.to_owned(), value.to_owned());
+        }
+    }
+
+    /// Applies the text of one file. `origin` names it in errors; relative includes start from its directory.
+    fn apply(&mut self, text: &str, origin: &Path, depth: usize) -> CliResult {
+        if depth > MAX_INCLUDE_DEPTH {
+            return Err(CliError::new(format!("'{}' is included in a circle", origin.display())));
+        }
+        for (index, line) in text.lines().enumerate() {
+            let line = line.split('#').next().unwrap_or_default();
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words.as_slice() {
+                [] => {}
+                ["include", file] => self.include(file, origin, depth, true)?,
+                ["!include", file] => self.include(file, origin, depth, false)?,
+                [name, "=", value @ ..] => self.set(name, &value.join(" ")),
+                _ => {
+                    return Err(CliError::new(format!(
+                        "'{}' line {}: expected 'name = value', found '{}'",
+                        origin.display(),
+                        index + 1,
+                        line.trim()
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn include(&mut self, file: &str, origin: &Path, depth: usize, required: bool) -> CliResult {
+        let path = origin.parent().unwrap_or(Path::new("/")).join(file);
+        match read_if_there(&path)? {
+            Some(text) => self.apply(&text, &path, depth + 1),
+            None if required => Err(CliError::new(format!(
+                "'{}' includes '{}', which does not exist",
+                origin.display(),
+                path.display()
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads all of Nix's settings.
+pub(crate) fn load_nix_settings(environment: &Environment) -> CliResult<NixSettings> {
+    let mut settings = NixSettings::default();
+    for file in files(environment) {
+        if let Some(text) = read_if_there(&file)? {
+            settings.apply(&text, &file, 0)?;
+        }
+    }
+    if let Some(text) = environment.get("NIX_CONFIG") {
+        settings.apply(text, Path::new("NIX_CONFIG"), 0)?;
+    }
+    Ok(settings)
+}
+
+/// The files in which Nix looks, the least important first.
+fn files(environment: &Environment) -> Vec<PathBuf> {
+    let system = environment.path("NIX_CONF_DIR").unwrap_or_else(|| PathBuf::from("/etc/nix"));
+    let mut files = vec![system.join("nix.conf")];
+    let users: Vec<PathBuf> = match environment.get("NIX_USER_CONF_FILES") {
+        Some(list) => list.split(':').map(PathBuf::from).collect(),
+        None => {
+            let home = environment
+                .path("XDG_CONFIG_HOME")
+                .or_else(|| environment.path("HOME").map(|home| home.join(".config")));
+            let others =
+                environment.get("XDG_CONFIG_DIRS").unwrap_or("/etc/xdg").split(':').map(PathBuf::from);
+            home.into_iter().chain(others).map(|directory| directory.join("nix/nix.conf")).collect()
+        }
+    };
+    // Nix lists them from the most important on.
+    files.extend(users.into_iter().rev());
+    files
+}
+
+fn read_if_there(path: &Path) -> CliResult<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).context(|| format!("cannot read Nix's settings in '{}'", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(directory: &Path, variables: &[(&str, &str)]) -> CliResult<NixSettings> {
+        let text = directory.to_str().unwrap();
+        let mut environment = Environment::from([("NIX_CONF_DIR", text), ("XDG_CONFIG_DIRS", text)]);
+        for (name, value) in variables {
+            environment.variables.insert((*name).to_owned(), (*value).to_owned());
+        }
+        load_nix_settings(&environment)
+    }
+
+    #[test]
+    fn later_places_win_and_extra_appends() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(
+            directory.path().join("nix.conf"),
+            "# a comment\nrequire-sigs = false # another\nextra-trusted-public-keys = a:b\ninclude more.conf\n",
+        )
+        .unwrap();
+        std::fs::write(directory.path().join("more.conf"), "!include absent.conf\nstore = /from/more\n")
+            .unwrap();
+        let settings = load(directory.path(), &[("NIX_CONFIG", "extra-trusted-public-keys = c:d")]).unwrap();
+        assert_eq!(settings.flag("require-sigs").unwrap(), Some(false));
+        assert_eq!(settings.get("store"), Some("/from/more"));
+        let keys = settings.list("trusted-public-keys");
+        assert_eq!(keys.len(), 3, "{keys:?}");
+        assert!(keys[0].starts_with("cache.nixos.org-1:"));
+        assert_eq!(keys[1..], ["a:b", "c:d"]);
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("nix.conf"), "\nstore /nix\n").unwrap();
+        let error = load(directory.path(), &[]).unwrap_err().to_string();
+        assert!(error.contains("nix.conf' line 2") && error.contains("store /nix"), "{error}");
+        std::fs::write(directory.path().join("nix.conf"), "include nix.conf\n").unwrap();
+        assert!(load(directory.path(), &[]).unwrap_err().to_string().contains("circle"));
+        std::fs::write(directory.path().join("nix.conf"), "include absent\n").unwrap();
+        assert!(load(directory.path(), &[]).unwrap_err().to_string().contains("does not exist"));
+    }
+
+    #[test]
+    fn without_any_file_nixs_default_key_is_trusted() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = load(directory.path(), &[]).unwrap();
+        assert_eq!(settings.list("trusted-public-keys").len(), 1);
+        assert_eq!(settings.flag("require-sigs").unwrap(), None);
+    }
+}

@@ -1,0 +1,182 @@
+//! A store URL becomes an open store: the one place where all kinds of stores are known.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nars3_binary_cache::{BinaryCache, BinaryCacheOptions, ListingOrder};
+use nars3_nix_store::{LocalStore, LocalStoreOptions};
+use nars3_store_api::Store;
+use nars3_store_path::SecretKey;
+use nars3_store_url::{FileCache, HttpSettings, LocalSettings, S3Settings, StoreKind, StoreUrl};
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+
+use crate::error::{CliError, CliResult, ResultExt};
+use crate::run::Context;
+use crate::settings::{secret_keys, trusted_public_keys};
+
+/// What a store is opened for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Purpose<'a> {
+    /// To read from it; nothing is created, no key is needed.
+    Read,
+    /// To write to it.
+    Write {
+        /// `--trusted-public-keys`.
+        trusted_public_keys: &'a [String],
+        /// `--secret-key-file`.
+        secret_key_files: &'a [PathBuf],
+    },
+}
+
+/// An open store, and what its URL said of it.
+#[derive(Debug)]
+pub(crate) struct OpenedStore {
+    pub(crate) store: Arc<dyn Store>,
+    /// The same store, where it is a binary cache.
+    pub(crate) cache: Option<Arc<BinaryCache>>,
+    /// `?trusted=true`: its paths need no signatures.
+    pub(crate) trusted: bool,
+}
+
+impl OpenedStore {
+    /// What `store info` prints: names and values.
+    pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
+        let mut facts =
+            vec![("url", self.store.to_string()), ("storeDir", self.store.store_dir().to_string())];
+        if let Some(cache) = &self.cache {
+            facts.extend(cache_facts(cache));
+        }
+        facts
+    }
+}
+
+fn cache_facts(cache: &BinaryCache) -> Vec<(&'static str, String)> {
+    match cache.info() {
+        None => vec![("nixCacheInfo", "absent; the first write creates it".to_owned())],
+        Some(info) => {
+            let mass_query = info.want_mass_query.map(|yes| ("wantMassQuery", yes.to_string()));
+            let priority = info.priority.map(|priority| ("priority", priority.to_string()));
+            mass_query.into_iter().chain(priority).collect()
+        }
+    }
+}
+
+/// Opens the store at `text`.
+pub(crate) async fn open_store(
+    text: &str,
+    purpose: Purpose<'_>,
+    context: &Context,
+) -> CliResult<OpenedStore> {
+    let parsed = StoreUrl::parse(text).hint(|| {
+        "a store is s3://BUCKET?OPTIONS, file:///DIR, http(s)://HOST/…, local, local?root=DIR or auto"
+            .to_owned()
+    })?;
+    for warning in &parsed.warnings {
+        tracing::warn!("{warning}");
+    }
+    let mut url = parsed.url;
+    url.resolve_relative(&std::env::current_dir()?);
+    match &url.kind {
+        StoreKind::S3(settings) => {
+            let objects = s3_objects(settings, context).await?;
+            open_cache(&url, objects, ListingOrder::Ascending, purpose, context).await
+        }
+        StoreKind::File(FileCache { dir, .. }) => {
+            let objects = directory_objects(dir, purpose)?;
+            open_cache(&url, objects, ListingOrder::Unordered, purpose, context).await
+        }
+        StoreKind::Http(settings) => {
+            let objects = http_objects(settings)?;
+            open_cache(&url, objects, ListingOrder::Unordered, purpose, context).await
+        }
+        StoreKind::Local(settings) => open_local(&url, settings, purpose, context).await,
+        StoreKind::Auto(settings) => open_local(&url, &settings.local, purpose, context).await,
+        _ => Err(CliError::new(format!("cannot open '{url}' yet"))
+            .hint("to read Nix's store on this machine, use 'local': its database is read directly")),
+    }
+}
+
+async fn s3_objects(settings: &S3Settings, context: &Context) -> CliResult<Arc<dyn ObjectStore>> {
+    nars3_s3::open(settings, &context.s3)
+        .await
+        .context(|| format!("cannot open the bucket '{}'", settings.bucket))
+}
+
+fn directory_objects(dir: &Path, purpose: Purpose<'_>) -> CliResult<Arc<dyn ObjectStore>> {
+    if matches!(purpose, Purpose::Write { .. }) {
+        std::fs::create_dir_all(dir).context(|| format!("cannot create the cache '{}'", dir.display()))?;
+    }
+    let objects = LocalFileSystem::new_with_prefix(dir)
+        .context(|| format!("cannot open the cache in '{}'", dir.display()))?;
+    Ok(Arc::new(objects))
+}
+
+fn http_objects(settings: &HttpSettings) -> CliResult<Arc<dyn ObjectStore>> {
+    nars3_s3::install_crypto_provider();
+    let objects = object_store::http::HttpBuilder::new()
+        .with_url(settings.url.to_string())
+        .with_client_options(object_store::ClientOptions::new().with_allow_http(true))
+        .build()
+        .context(|| "cannot open the HTTP cache".to_owned())?;
+    Ok(Arc::new(objects))
+}
+
+async fn open_cache(
+    url: &StoreUrl,
+    objects: Arc<dyn ObjectStore>,
+    listing: ListingOrder,
+    purpose: Purpose<'_>,
+    context: &Context,
+) -> CliResult<OpenedStore> {
+    let mut options = BinaryCacheOptions::new(url.base());
+    options.store_dir = url.store.store_dir.clone();
+    options.cache = url.cache.clone();
+    options.path_info_cache_size = usize::try_from(url.store.path_info_cache_size).unwrap_or(usize::MAX);
+    options.progress = Arc::clone(&context.progress);
+    options.listing = listing;
+    options.secret_keys = signing_keys(url, purpose, context)?;
+    let cache = BinaryCache::open(objects, options).await?;
+    Ok(OpenedStore {
+        store: Arc::clone(&cache) as Arc<dyn Store>,
+        cache: Some(cache),
+        trusted: url.store.trusted,
+    })
+}
+
+fn signing_keys(url: &StoreUrl, purpose: Purpose<'_>, context: &Context) -> CliResult<Vec<SecretKey>> {
+    match purpose {
+        Purpose::Read => Ok(Vec::new()),
+        Purpose::Write { secret_key_files, .. } => {
+            let files = secret_key_files.iter().chain(&url.cache.secret_keys).map(PathBuf::as_path);
+            secret_keys(files, &context.environment, &context.nix)
+        }
+    }
+}
+
+async fn open_local(
+    url: &StoreUrl,
+    settings: &LocalSettings,
+    purpose: Purpose<'_>,
+    context: &Context,
+) -> CliResult<OpenedStore> {
+    let mut options = LocalStoreOptions::default();
+    options.root.clone_from(&settings.root);
+    options.state_dir.clone_from(&settings.state);
+    options.real_store_dir.clone_from(&settings.real);
+    options.store_dir = url.store.store_dir.clone();
+    options.progress = Arc::clone(&context.progress);
+    match purpose {
+        Purpose::Read => options.read_only = true,
+        Purpose::Write { trusted_public_keys: arguments, .. } => {
+            options.read_only = settings.read_only;
+            options.required_signatures = if settings.require_sigs == Some(false) {
+                None
+            } else {
+                trusted_public_keys(arguments, &context.environment, &context.nix)?.map(Arc::new)
+            };
+        }
+    }
+    let store = tokio::task::spawn_blocking(|| LocalStore::open(options)).await??;
+    Ok(OpenedStore { store, cache: None, trusted: true })
+}
