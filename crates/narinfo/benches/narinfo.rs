@@ -18,7 +18,8 @@ use nars3_store_path::{Hash, Signature, StoreDir, StorePath};
 fn plain_loop(store_dir: &StoreDir, text: &str) -> Option<NarInfo> {
     let (mut path, mut url, mut compression) = (None, String::new(), Compression::Bzip2);
     let (mut file_hash, mut file_size, mut nar_hash, mut nar_size) = (None, None, None, 0);
-    let (mut references, mut deriver, mut signatures, mut ca) = (BTreeSet::new(), None, BTreeSet::new(), None);
+    let (mut references, mut deriver, mut signatures, mut ca) =
+        (BTreeSet::new(), None, BTreeSet::new(), None);
     for line in text.lines() {
         let (name, value) = line.split_once(": ")?;
         match name {
@@ -52,7 +53,8 @@ fn plain_loop(store_dir: &StoreDir, text: &str) -> Option<NarInfo> {
 
 fn parse(criterion: &mut Criterion) {
     let Some(corpus) = support::corpus("bench parse") else { return };
-    let texts: Vec<&str> = corpus.iter().map(String::as_str).filter(|text| narinfo::NarInfo::parse(text).is_ok()).collect();
+    let texts: Vec<&str> =
+        corpus.iter().map(String::as_str).filter(|text| narinfo::NarInfo::parse(text).is_ok()).collect();
     let store_dir = StoreDir::default();
     let mut group = criterion.benchmark_group("parse");
     group.throughput(Throughput::Bytes(texts.iter().map(|text| text.len() as u64).sum()));
@@ -89,7 +91,8 @@ fn parse(criterion: &mut Criterion) {
 
 fn print(criterion: &mut Criterion) {
     let Some(corpus) = support::corpus("bench print") else { return };
-    let peers: Vec<narinfo::NarInfo<'_>> = corpus.iter().filter_map(|text| narinfo::NarInfo::parse(text).ok()).collect();
+    let peers: Vec<narinfo::NarInfo<'_>> =
+        corpus.iter().filter_map(|text| narinfo::NarInfo::parse(text).ok()).collect();
     let store_dir = StoreDir::default();
     let ours: Vec<NarInfo> = corpus
         .iter()
@@ -97,11 +100,23 @@ fn print(criterion: &mut Criterion) {
         .map(|text| NarInfo::parse(&store_dir, "", text).unwrap())
         .collect();
     let mut group = criterion.benchmark_group("print");
-    group.throughput(Throughput::Bytes(ours.iter().map(|narinfo| narinfo.to_text(&store_dir).len() as u64).sum()));
+    group.throughput(Throughput::Bytes(
+        ours.iter().map(|narinfo| narinfo.to_text(&store_dir).len() as u64).sum(),
+    ));
     group.bench_function("NarInfo", |bencher| {
         bencher.iter(|| {
             for narinfo in &ours {
                 black_box(black_box(narinfo).to_text(&store_dir));
+            }
+        });
+    });
+    let texts: Vec<&String> = corpus.iter().filter(|text| narinfo::NarInfo::parse(text).is_ok()).collect();
+    let borrowed: Vec<NarInfoRef<'_>> =
+        texts.iter().map(|text| NarInfoRef::parse("", text).unwrap()).collect();
+    group.bench_function("NarInfoRef", |bencher| {
+        bencher.iter(|| {
+            for narinfo in &borrowed {
+                black_box(black_box(narinfo).to_text());
             }
         });
     });

@@ -6,7 +6,7 @@ use super::notes::{At, Notes};
 use super::scan::{Scan, scan};
 use super::signatures::SignatureLines;
 use super::syntax::Words;
-use super::{Flags, NarInfoError};
+use super::{Flags, NarInfoError, print};
 
 /// A narinfo read without allocating: texts point into the narinfo, hashes and numbers are decoded.
 ///
@@ -65,6 +65,12 @@ impl<'a> NarInfoRef<'a> {
             flags,
         })
     }
+
+    /// The text of the narinfo, as Nix writes it: the same that a `NarInfo` read from the same text prints, but for
+    /// slashes and dots in `store_path`.
+    pub fn to_text(&self) -> String {
+        print::print_borrowed(self)
+    }
 }
 
 /// The references of a narinfo as they stand in its text, in that order, duplicates included.
@@ -74,6 +80,11 @@ pub struct References<'a> {
 }
 
 impl<'a> References<'a> {
+    /// The list as it stands in the narinfo.
+    pub fn as_str(self) -> &'a str {
+        self.text
+    }
+
     /// The base names, not checked to be any.
     pub fn iter(self) -> impl Iterator<Item = &'a str> {
         Words::of(self.text)
@@ -93,18 +104,24 @@ fn note_references(scan: &Scan<'_>, notes: &mut impl Notes) {
 #[derive(Default)]
 pub(super) struct ReferenceOrder<'a> {
     last: &'a str,
+    /// The first bytes of `last` as a number, which compares as they do; none if it has fewer.
+    last_prefix: Option<u64>,
     count: usize,
     length: usize,
 }
 
 impl<'a> ReferenceOrder<'a> {
     pub(super) fn next(&mut self, word: &'a str, at: At<'_>, notes: &mut impl Notes) {
-        if word <= self.last {
+        let prefix = word.as_bytes().first_chunk().map(|prefix| u64::from_be_bytes(*prefix));
+        // References differ in their first bytes but for rare accidents, and numbers compare faster than texts.
+        let is_after = matches!((self.last_prefix, prefix), (Some(last), Some(prefix)) if prefix > last);
+        if !is_after && word <= self.last {
             let flag =
                 if word == self.last { Flags::REFERENCES_DUPLICATE } else { Flags::REFERENCES_UNSORTED };
             notes.note(flag, At { value: word, ..at });
         }
         self.last = word;
+        self.last_prefix = prefix;
         self.count += 1;
         self.length += word.len();
     }

@@ -98,6 +98,11 @@ impl Flags {
             | Self::SIGNATURES_BY_KEY.0),
     );
 
+    /// All flags of both sets, as `|`, but in constants as well.
+    pub const fn with(self, flags: Self) -> Self {
+        Self(self.0 | flags.0)
+    }
+
     /// Whether there is no flag at all.
     pub const fn is_empty(self) -> bool {
         self.0 == 0

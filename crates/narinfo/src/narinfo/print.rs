@@ -1,68 +1,127 @@
-//! Writes a narinfo as Nix does.
+//! Writes a narinfo as Nix does: the fields in its order, each line ended, nothing after (Nix 2.29 `nar-info.cc`).
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use nars3_store_path::StoreDir;
+use nars3_store_path::{ContentAddress, Hash, StoreDir, nix32};
 
 use super::signatures::by_key;
-use super::{Flags, NarInfo};
+use super::{Flags, NarInfo, NarInfoRef};
 
-/// The fields in Nix's order (Nix 2.29 `nar-info.cc`), each line ended, nothing after.
 pub(super) fn print(narinfo: &NarInfo, store_dir: &StoreDir) -> String {
     let info = &narinfo.info;
-    let mut text = String::with_capacity(estimated_length(narinfo));
-    line(&mut text, "StorePath: ", &[store_dir.as_str(), "/", info.path.base_name()]);
-    line(&mut text, "URL: ", &[&narinfo.url]);
-    line(&mut text, "Compression: ", &[narinfo.compression.name()]);
-    if let Some(hash) = &narinfo.file_hash {
-        line(&mut text, "FileHash: ", &[&hash.to_nix32()]);
-    }
-    if let Some(size) = narinfo.file_size {
-        number(&mut text, "FileSize: ", size);
-    }
-    line(&mut text, "NarHash: ", &[&info.nar_hash.to_nix32()]);
-    number(&mut text, "NarSize: ", info.nar_size);
-    text.push_str("References: ");
-    let mut separator = "";
-    for reference in &info.references {
-        text.push_str(separator);
-        text.push_str(reference.base_name());
-        separator = " ";
-    }
-    text.push('\n');
+    let references: usize = info.references.iter().map(|reference| reference.base_name().len() + 1).sum();
+    let signatures: usize = info.signatures.iter().map(|signature| signature.as_str().len() + 6).sum();
+    let mut text = Printer::with_capacity(references + signatures + narinfo.url.len());
+    text.line("StorePath: ", [store_dir.as_str(), "/", info.path.base_name()]);
+    text.line("URL: ", [&narinfo.url]);
+    text.line("Compression: ", [narinfo.compression.name()]);
+    text.optional_hash("FileHash: ", narinfo.file_hash.as_ref());
+    text.optional_number("FileSize: ", narinfo.file_size);
+    text.optional_hash("NarHash: ", Some(&info.nar_hash));
+    text.optional_number("NarSize: ", Some(info.nar_size));
+    text.list("References: ", info.references.iter().map(|reference| reference.base_name()));
     if let Some(deriver) = &info.deriver {
-        line(&mut text, "Deriver: ", &[deriver.base_name()]);
+        text.line("Deriver: ", [deriver.base_name()]);
     }
     if narinfo.flags.contains(Flags::SIGNATURES_BY_KEY) {
-        for signature in by_key(&info.signatures) {
-            line(&mut text, "Sig: ", &[signature.as_str()]);
-        }
+        text.lines("Sig: ", by_key(&info.signatures).into_iter().map(|signature| signature.as_str()));
     } else {
-        for signature in &info.signatures {
-            line(&mut text, "Sig: ", &[signature.as_str()]);
+        text.lines("Sig: ", info.signatures.iter().map(|signature| signature.as_str()));
+    }
+    text.content_address(info.ca.as_ref());
+    text.0
+}
+
+pub(super) fn print_borrowed(narinfo: &NarInfoRef<'_>) -> String {
+    let NarInfoRef { references, signatures, flags, .. } = *narinfo;
+    let length =
+        narinfo.store_path.len() + narinfo.url.len() + references.as_str().len() + signatures.text_len();
+    let mut text = Printer::with_capacity(length);
+    text.line("StorePath: ", [narinfo.store_path]);
+    text.line("URL: ", [narinfo.url]);
+    text.line("Compression: ", [narinfo.compression]);
+    text.optional_hash("FileHash: ", narinfo.file_hash.as_ref());
+    text.optional_number("FileSize: ", narinfo.file_size);
+    text.optional_hash("NarHash: ", Some(&narinfo.nar_hash));
+    text.optional_number("NarSize: ", Some(narinfo.nar_size));
+    if flags.intersects(Flags::REFERENCES_UNSORTED | Flags::REFERENCES_DUPLICATE | Flags::REFERENCES_SPACING)
+    {
+        text.list("References: ", references.iter().collect::<BTreeSet<_>>().into_iter());
+    } else {
+        text.line("References: ", [references.as_str()]);
+    }
+    if let Some(deriver) = narinfo.deriver {
+        text.line("Deriver: ", [deriver]);
+    }
+    if flags.intersects(Flags::SIGNATURES_UNSORTED | Flags::SIGNATURES_DUPLICATE) {
+        text.lines("Sig: ", signatures.iter().collect::<BTreeSet<_>>().into_iter());
+    } else {
+        text.lines("Sig: ", signatures.iter());
+    }
+    text.content_address(narinfo.ca.as_ref());
+    text.0
+}
+
+/// The text so far. `fmt` is avoided where lines are many: it costs as much as all the rest.
+struct Printer(String);
+
+impl Printer {
+    /// Room for everything but the parts of variable length, generously.
+    const FIXED_LENGTH: usize = 640;
+
+    fn with_capacity(variable_length: usize) -> Self {
+        Self(String::with_capacity(variable_length + Self::FIXED_LENGTH))
+    }
+
+    fn line<const PARTS: usize>(&mut self, name: &str, value: [&str; PARTS]) {
+        self.0.push_str(name);
+        for part in value {
+            self.0.push_str(part);
+        }
+        self.0.push('\n');
+    }
+
+    fn lines<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str>) {
+        for value in values {
+            self.line(name, [value]);
         }
     }
-    if let Some(ca) = &info.ca {
+
+    fn list<'a>(&mut self, name: &str, mut values: impl Iterator<Item = &'a str>) {
+        self.0.push_str(name);
+        if let Some(first) = values.next() {
+            self.0.push_str(first);
+        }
+        for value in values {
+            self.0.push(' ');
+            self.0.push_str(value);
+        }
+        self.0.push('\n');
+    }
+
+    fn optional_hash(&mut self, name: &str, hash: Option<&Hash>) {
+        let Some(hash) = hash else { return };
+        // As many characters as the longest digest has, that of SHA-512.
+        let mut characters = [0; nix32::encoded_len(64)];
+        let digest = hash.as_bytes();
+        let Some(characters) = characters.get_mut(..nix32::encoded_len(digest.len())) else { return };
+        nix32::encode_into(digest, characters);
+        // The alphabet is ASCII, so this is never the default.
+        let digest = str::from_utf8(characters).unwrap_or_default();
+        self.line(name, [hash.algorithm().name(), ":", digest]);
+    }
+
+    fn optional_number(&mut self, name: &str, number: Option<u64>) {
+        let Some(number) = number else { return };
+        self.0.push_str(name);
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "CA: {ca}");
+        let _ = writeln!(self.0, "{number}");
     }
-    text
-}
 
-fn line(text: &mut String, name: &str, value: &[&str]) {
-    text.push_str(name);
-    for part in value {
-        text.push_str(part);
+    fn content_address(&mut self, ca: Option<&ContentAddress>) {
+        if let Some(ca) = ca {
+            let _ = writeln!(self.0, "CA: {ca}");
+        }
     }
-    text.push('\n');
-}
-
-fn number(text: &mut String, name: &str, value: u64) {
-    // Writing to a string cannot fail.
-    let _ = writeln!(text, "{name}{value}");
-}
-
-/// Enough for everything but unusually long names, so that the text rarely moves.
-fn estimated_length(narinfo: &NarInfo) -> usize {
-    512 + 64 * narinfo.info.references.len() + 128 * narinfo.info.signatures.len() + narinfo.url.len()
 }

@@ -19,6 +19,11 @@ impl<'a> SignatureLines<'a> {
         Self { text }
     }
 
+    /// At least as many bytes as the signatures have together.
+    pub(super) fn text_len(self) -> usize {
+        self.text.len()
+    }
+
     /// The signatures, verbatim.
     pub fn iter(self) -> impl Iterator<Item = &'a str> {
         let mut fields = Fields::of(self.text);

@@ -5,8 +5,8 @@
 //! colon is skipped unseen; the value goes to the next line break after that byte.
 
 use nom::branch::alt;
-use nom::bytes::complete::{tag, take, take_until, take_while};
-use nom::combinator::{rest, verify};
+use nom::bytes::complete::{tag, take, take_until};
+use nom::combinator::rest;
 use nom::number::complete::u8 as any_byte;
 use nom::sequence::{preceded, terminated};
 use nom::{IResult, Parser};
@@ -70,11 +70,9 @@ fn value(input: &[u8]) -> IResult<&[u8], (u8, &[u8])> {
     (separator, terminated(take_until(&b"\n"[..]), take(1_usize))).parse(input)
 }
 
-/// The next word of a list: spaces, any number, then everything up to the next space.
-fn word(input: &[u8]) -> IResult<&[u8], &[u8]> {
-    let spaces = take_while(|byte| byte == b' ');
-    let last = verify(rest, |word: &[u8]| !word.is_empty());
-    preceded(spaces, alt((take_until(&b" "[..]), last))).parse(input)
+/// Everything up to the next space, which is skipped, or to the end.
+fn up_to_space(input: &[u8]) -> IResult<&[u8], &[u8]> {
+    alt((terminated(take_until(&b" "[..]), take(1_usize)), rest)).parse(input)
 }
 
 /// The words of a list, without the spaces around them.
@@ -94,10 +92,15 @@ impl<'a> Iterator for Words<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        let (after, word) = word(self.rest).ok()?;
-        self.rest = after;
-        let end = self.text.len() - after.len();
-        // A word stands between spaces or the ends of the text, so it is made of whole characters.
-        self.text.get(end - word.len()..end)
+        while !self.rest.is_empty() {
+            let start = self.text.len() - self.rest.len();
+            let (after, word) = up_to_space(self.rest).ok()?;
+            self.rest = after;
+            if !word.is_empty() {
+                // A word stands between spaces or the ends of the text, so it is made of whole characters.
+                return self.text.get(start..start + word.len());
+            }
+        }
+        None
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The folder with test data: `NARS3_TEST_DATA`, or `shared/data` beside the repository.
 ///
 /// Without it the test `name` is skipped, loudly, unless `NARS3_REQUIRE` demands `data`.
-pub fn data(name: &str) -> Option<PathBuf> {
+pub(crate) fn data(name: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("NARS3_TEST_DATA")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
     if folder.is_dir() {
@@ -21,9 +21,9 @@ pub fn data(name: &str) -> Option<PathBuf> {
 }
 
 /// The corpus: real narinfos of cache.nixos.org, each with its final line break.
-pub fn corpus(name: &str) -> Option<Vec<String>> {
+pub(crate) fn corpus(name: &str) -> Option<Vec<String>> {
     let path = data(name)?.join("narinfo-corpus.zst");
     let compressed = std::fs::read(&path).unwrap();
     let text = String::from_utf8(zstd::decode_all(compressed.as_slice()).unwrap()).unwrap();
-    Some(text.split("\n\n").map(|narinfo| format!("{}\n", narinfo.trim_end_matches('\n'))).collect())
+    Some(text.trim_end_matches('\n').split("\n\n").map(|narinfo| format!("{narinfo}\n")).collect())
 }
