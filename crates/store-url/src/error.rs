@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::s3::AddressingError;
+use crate::setting::Unit;
 use crate::text;
 
 /// A store URL that cannot be used, with the place in it that is wrong.
@@ -64,12 +65,10 @@ pub enum Problem {
     },
     /// A scheme that no store of Nix has.
     #[error(
-        "unknown scheme `{scheme}`, expected one of `s3`, `file`, `http`, `https`, `local`, `unix`{}",
+        "unknown scheme, expected one of `s3`, `file`, `http`, `https`, `local`, `unix`{}",
         text::did_you_mean(*nearest)
     )]
     UnknownScheme {
-        /// The scheme, in lower case.
-        scheme: String,
         /// The scheme that was perhaps meant.
         nearest: Option<&'static str>,
     },
@@ -171,16 +170,14 @@ pub enum ValueProblem {
     #[error("expected a whole number, with `K`, `M`, `G` or `T` behind it for powers of 1024")]
     NotInteger,
     /// A number outside the setting's range.
-    #[error("{value} is out of range, expected {minimum} to {maximum}{unit}")]
+    #[error("out of range, expected {minimum} to {maximum}{}", unit.suffix())]
     OutOfRange {
-        /// The number after its unit letter was applied.
-        value: i128,
         /// The smallest number allowed.
-        minimum: i128,
+        minimum: i64,
         /// The largest number allowed.
-        maximum: i128,
-        /// The unit, with a space in front, or nothing.
-        unit: &'static str,
+        maximum: u64,
+        /// What the numbers count.
+        unit: Unit,
     },
     /// Not one of the words that the setting knows.
     #[error("expected one of {}{}", text::list(expected), text::did_you_mean(*nearest))]

@@ -98,14 +98,22 @@ pub enum Unit {
 impl Unit {
     /// The word for tables and messages; empty for `None`.
     pub const fn as_str(self) -> &'static str {
+        match self.suffix().split_at_checked(1) {
+            Some((_, word)) => word,
+            None => "",
+        }
+    }
+
+    /// The word with a space in front, to stand behind a number.
+    pub(crate) const fn suffix(self) -> &'static str {
         match self {
             Unit::None => "",
-            Unit::Bytes => "bytes",
-            Unit::Seconds => "seconds",
-            Unit::Milliseconds => "milliseconds",
-            Unit::Entries => "entries",
-            Unit::Attempts => "attempts",
-            Unit::Connections => "connections",
+            Unit::Bytes => " bytes",
+            Unit::Seconds => " seconds",
+            Unit::Milliseconds => " milliseconds",
+            Unit::Entries => " entries",
+            Unit::Attempts => " attempts",
+            Unit::Connections => " connections",
         }
     }
 }
@@ -119,9 +127,9 @@ pub enum Range {
     /// A whole number between two others, both included; `K`, `M`, `G` and `T` stand for powers of 1024.
     Integer {
         /// The smallest.
-        minimum: i128,
+        minimum: i64,
         /// The largest.
-        maximum: i128,
+        maximum: u64,
     },
     /// One of some words.
     OneOf(&'static [&'static str]),
@@ -217,9 +225,7 @@ pub(crate) fn find(name: &str) -> Option<&'static Setting> {
 /// The name nearest to a mistyped one: of this kind of store, or else of any.
 pub(crate) fn nearest_name(name: &str, store: StoreType) -> Option<&'static str> {
     let names = |only: bool| {
-        settings_table()
-            .filter(move |setting| !only || setting.applies_to(store))
-            .flat_map(|setting| setting.names())
+        settings_table().filter(move |setting| !only || setting.applies_to(store)).flat_map(Setting::names)
     };
     nearest::nearest(name, names(true)).or_else(|| nearest::nearest(name, names(false)))
 }

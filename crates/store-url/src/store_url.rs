@@ -89,7 +89,7 @@ impl StoreUrl {
     }
 
     /// The URL without its settings, such as `s3://bucket/prefix`: what Nix keys its disk cache with.
-    pub fn without_settings(&self) -> String {
+    pub fn base(&self) -> String {
         crate::display::base(&self.kind)
     }
 

@@ -75,19 +75,20 @@ fn url(scheme: &str, rest: &str, at: usize, whole: &str) -> Result<StoreKind, St
             let socket = path("unix", rest, at, whole)?.map(PathBuf::from);
             Ok(StoreKind::Daemon(DaemonSettings { socket, ..DaemonSettings::default() }))
         }
-        _ => Err(StoreUrlError::new(0, scheme, not_a_scheme(lower, rest))),
+        // What stands in front of `://` is meant as a scheme; in `user:password@host` it is not.
+        _ if rest.starts_with("//") => Err(StoreUrlError::new(0, scheme, not_a_scheme(&lower, rest))),
+        _ => Err(StoreUrlError::within(whole, 0, scheme, not_a_scheme(&lower, rest))),
     }
 }
 
-fn not_a_scheme(scheme: String, rest: &str) -> Problem {
+fn not_a_scheme(scheme: &str, rest: &str) -> Problem {
     if let Some((scheme, reason)) = UNSUPPORTED.into_iter().find(|(name, _)| *name == scheme) {
         return Problem::UnsupportedStore { scheme, reason };
     }
     if scheme.len() == 1 && rest.starts_with(['\\', '/']) && !rest.starts_with("//") {
         return Problem::WindowsPath;
     }
-    let nearest = nearest::nearest(&scheme, SCHEMES);
-    Problem::UnknownScheme { scheme, nearest }
+    Problem::UnknownScheme { nearest: nearest::nearest(scheme, SCHEMES) }
 }
 
 fn s3(rest: &str, at: usize, whole: &str) -> Result<StoreKind, StoreUrlError> {

@@ -49,7 +49,10 @@ fn choose<'p, 'a>(
         let at = parameter.at;
         let Some(setting) = setting::find(&parameter.name) else {
             let nearest = setting::nearest_name(&parameter.name, store);
-            warnings.push(Warning::UnknownSetting { at, name: text::quotable(&parameter.name), nearest });
+            // `?dG9rZW4=` and `?dG9rZQ==` are perhaps no names but tokens.
+            let is_name = nearest.is_some() || !parameter.value.trim_start_matches('=').is_empty();
+            let name = if is_name { text::quotable(&parameter.name) } else { text::REDACTED.to_owned() };
+            warnings.push(Warning::UnknownSetting { at, name, nearest });
             continue;
         };
         if !setting.applies_to(store) {

@@ -72,22 +72,11 @@ fn read_integer<N: TryFrom<i128>>(text: &str, setting: &Setting) -> Result<N, Va
     let value = digits.parse::<i128>().map_err(|_| ValueProblem::NotInteger)? << shift;
     let (minimum, maximum) = match setting.range {
         Range::Integer { minimum, maximum } => (minimum, maximum),
-        _ => (i128::MIN, i128::MAX),
+        _ => (i64::MIN, u64::MAX),
     };
-    let unit = match setting.unit {
-        Unit::None => "",
-        Unit::Bytes => " bytes",
-        Unit::Seconds => " seconds",
-        Unit::Milliseconds => " milliseconds",
-        Unit::Entries => " entries",
-        Unit::Attempts => " attempts",
-        Unit::Connections => " connections",
-    };
-    let out_of_range = ValueProblem::OutOfRange { value, minimum, maximum, unit };
-    if value < minimum || value > maximum {
-        return Err(out_of_range);
-    }
-    N::try_from(value).map_err(|_| out_of_range)
+    let in_range = (i128::from(minimum)..=i128::from(maximum)).contains(&value);
+    let converted = N::try_from(value).ok().filter(|_| in_range);
+    converted.ok_or(ValueProblem::OutOfRange { minimum, maximum, unit: setting.unit })
 }
 
 macro_rules! integers {
@@ -114,7 +103,7 @@ impl Field for Option<i32> {
     }
 
     fn show(&self, _: &Setting) -> Option<String> {
-        self.map(|level| level.to_string())
+        Some(self.unwrap_or(-1).to_string())
     }
 }
 

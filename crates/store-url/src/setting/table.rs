@@ -19,7 +19,7 @@ const COMPRESSIONS: Range = Range::OneOf(&[
 ]);
 
 /// A whole number that fits Nix's `unsigned int`.
-const UNSIGNED: Range = Range::Integer { minimum: 0, maximum: u32::MAX as i128 };
+const UNSIGNED: Range = Range::Integer { minimum: 0, maximum: u32::MAX as u64 };
 
 /// The start of a row: a setting without default, unit and old names. The rest is added by the methods below.
 const fn row(

@@ -92,7 +92,7 @@ pub(super) static ROWS: [Setting; 11] = [
         "max-connections",
         DAEMON,
         Nix2_29,
-        Range::Integer { minimum: 1, maximum: i32::MAX as i128 },
+        Range::Integer { minimum: 1, maximum: i32::MAX as u64 },
         "How many connections to the daemon there may be at once.",
         of_kind!(connections, connections_mut, max_connections),
     )

@@ -77,7 +77,7 @@ pub(super) static ROWS: [Setting; 19] = [
         "multipart-threshold",
         STORE,
         NixHead,
-        Range::Integer { minimum: 0, maximum: u64::MAX as i128 },
+        Range::Integer { minimum: 0, maximum: u64::MAX },
         "Size from which an object is sent in parts.",
         s3!(multipart_threshold),
     )

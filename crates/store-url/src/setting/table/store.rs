@@ -14,7 +14,7 @@ macro_rules! store {
 }
 
 /// Nix's `int`.
-const INT: Range = Range::Integer { minimum: i32::MIN as i128, maximum: i32::MAX as i128 };
+const INT: Range = Range::Integer { minimum: i32::MIN as i64, maximum: i32::MAX as u64 };
 
 pub(super) static ROWS: [Setting; 6] = [
     row(
@@ -30,7 +30,7 @@ pub(super) static ROWS: [Setting; 6] = [
         "path-info-cache-size",
         STORES,
         Nix2_29,
-        Range::Integer { minimum: 0, maximum: i32::MAX as i128 },
+        Range::Integer { minimum: 0, maximum: i32::MAX as u64 },
         "How many path infos are kept in memory.",
         store!(path_info_cache_size),
     )
