@@ -105,20 +105,20 @@ pub enum ContentAddressError {
         value: String,
     },
     /// An algorithm that Nix does not know.
-    #[error("content address '{value}': {source}")]
+    #[error("content address '{value}': {reason}")]
     UnknownAlgorithm {
         /// The text given.
         value: String,
         /// The name found.
-        source: UnknownAlgorithm,
+        reason: UnknownAlgorithm,
     },
     /// The digest is wrong.
-    #[error("content address '{value}': {source}")]
+    #[error("content address '{value}': {reason}")]
     Hash {
         /// The text given.
         value: String,
         /// What is wrong with it.
-        source: HashError,
+        reason: HashError,
     },
     /// The JSON form is not an object with a known `method` and an SRI `hash`.
     #[error("content address in JSON: {reason}")]
@@ -182,9 +182,9 @@ impl FromStr for ContentAddress {
             .ok_or_else(|| ContentAddressError::MissingAlgorithm { value: excerpt(value) })?;
         let algorithm: Algorithm = name
             .parse()
-            .map_err(|source| ContentAddressError::UnknownAlgorithm { value: excerpt(value), source })?;
+            .map_err(|reason| ContentAddressError::UnknownAlgorithm { value: excerpt(value), reason })?;
         let hash = Hash::parse_digest(algorithm, digest)
-            .map_err(|source| ContentAddressError::Hash { value: excerpt(value), source })?;
+            .map_err(|reason| ContentAddressError::Hash { value: excerpt(value), reason })?;
         Ok(ContentAddress { method, hash })
     }
 }

@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::content_address::{ContentAddress, ContentAddressMethod};
 use crate::hash::{Algorithm, Hash};
 use crate::store_dir::StoreDir;
-use crate::store_path::{HashPart, NameError, StorePath, StorePathError, check_name};
+use crate::store_path::{HashPart, NameError, StorePath};
 use crate::text::excerpt;
 
 /// Why no store path follows from a content address.
@@ -20,11 +20,10 @@ use crate::text::excerpt;
 #[non_exhaustive]
 pub enum MakePathError {
     /// The name breaks a rule.
-    #[error("no store path can have this name: {source}")]
+    #[error("no store path can have this name: {reason}")]
     Name {
         /// Which rule.
-        #[from]
-        source: NameError,
+        reason: NameError,
     },
     /// Text is always hashed with SHA-256.
     #[error("text '{name}' is hashed with {algorithm}, but only sha256 makes a store path for text")]
@@ -78,7 +77,6 @@ pub fn store_path_for(
     references: &BTreeSet<StorePath>,
     self_reference: bool,
 ) -> Result<StorePath, MakePathError> {
-    check_name(name)?;
     let algorithm = ca.hash.algorithm();
     let (kind, hash) = match ca.method {
         ContentAddressMethod::Text if algorithm != Algorithm::Sha256 => {
@@ -103,13 +101,8 @@ pub fn store_path_for(
     };
     let fingerprint = format!("{kind}:{}:{store_dir}:{name}", hash.to_base16());
     let digest = Hash::digest(Algorithm::Sha256, fingerprint.as_bytes());
-    StorePath::from_parts(&HashPart::from_digest(fold(digest.as_bytes())), name).map_err(
-        |error| match error {
-            StorePathError::Name { source, .. } => MakePathError::Name { source },
-            // The hash part is made here, so only the name can be wrong, and it has been checked above.
-            _ => MakePathError::Name { source: NameError::Empty },
-        },
-    )
+    let hash_part = HashPart::from_digest(fold(digest.as_bytes()));
+    StorePath::with_name(&hash_part, name).map_err(|reason| MakePathError::Name { reason })
 }
 
 /// The hash that stands for a fixed output whose path has no room for references.

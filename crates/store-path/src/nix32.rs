@@ -29,6 +29,17 @@ const DIGITS: [u8; 256] = {
     digits
 };
 
+/// Every two digits in the order they are written, by the value of both: half the look-ups of single digits.
+static PAIRS: [[u8; 2]; 1024] = {
+    let mut pairs = [[0; 2]; 1024];
+    let mut value = 0;
+    while value < pairs.len() {
+        pairs[value] = [ALPHABET[value / 32], ALPHABET[value % 32]];
+        value += 1;
+    }
+    pairs
+};
+
 /// Why a text is not Nix32. Positions count bytes from the start of the text.
 #[derive(Clone, Debug, Eq, PartialEq, Error)]
 #[non_exhaustive]
@@ -81,10 +92,10 @@ pub fn encode(input: &[u8]) -> String {
 /// If `output` is not exactly [`encoded_len`]`(input.len())` bytes long, which is a mistake of the caller.
 pub fn encode_into(input: &[u8], output: &mut [u8]) {
     assert_eq!(output.len(), encoded_len(input.len()), "the output must fit the Nix32 text exactly");
-    let (head, body) = output.split_at_mut(output.len() % GROUP_CHARACTERS);
+    let (head, body) = output.as_rchunks_mut::<GROUP_CHARACTERS>();
     let (groups, rest) = input.as_chunks::<GROUP_BYTES>();
-    for (&[a, b, c, d, e], text) in groups.iter().zip(body.rchunks_exact_mut(GROUP_CHARACTERS)) {
-        write_digits(u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]), text);
+    for (&[a, b, c, d, e], text) in groups.iter().zip(body.iter_mut().rev()) {
+        write_group(u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]), text);
     }
     write_digits(little_endian(rest), head);
 }
@@ -112,11 +123,11 @@ pub fn decode_into(text: &[u8], output: &mut [u8]) -> Result<(), Nix32Error> {
     if text.len() != encoded_len(output.len()) {
         return Err(Nix32Error::WrongLength { found: text.len(), expected: output.len() });
     }
-    let (head, body) = text.split_at(text.len() % GROUP_CHARACTERS);
+    let (head, body) = text.as_rchunks::<GROUP_CHARACTERS>();
     let (groups, rest) = output.as_chunks_mut::<GROUP_BYTES>();
     // Errors are gathered in one bit and looked for afterwards, so that the loop has no branch.
     let mut seen = 0;
-    for (bytes, group) in groups.iter_mut().zip(body.rchunks_exact(GROUP_CHARACTERS)) {
+    for (bytes, group) in groups.iter_mut().zip(body.iter().rev()) {
         let [a, b, c, d, e, ..] = read_digits(group, &mut seen).to_le_bytes();
         *bytes = [a, b, c, d, e];
     }
@@ -133,7 +144,7 @@ pub fn decode_into(text: &[u8], output: &mut [u8]) -> Result<(), Nix32Error> {
     Ok(())
 }
 
-/// True if every byte of `text` is a digit.
+/// Where the first byte stands that is no digit.
 pub(crate) fn position_of_invalid(text: &[u8]) -> Option<usize> {
     text.iter().position(|byte| DIGITS[usize::from(*byte)] == NO_DIGIT)
 }
@@ -143,9 +154,17 @@ fn first_invalid(text: &[u8]) -> Nix32Error {
     Nix32Error::InvalidCharacter { position, byte: text.get(position).copied().unwrap_or_default() }
 }
 
+/// Writes all digits of a group, two at a time.
+#[inline]
+fn write_group(number: u64, text: &mut [u8; GROUP_CHARACTERS]) {
+    let (pairs, _) = text.as_chunks_mut::<2>();
+    for (place, pair) in pairs.iter_mut().rev().enumerate() {
+        *pair = PAIRS[(number >> (10 * place) & 1023) as usize];
+    }
+}
+
 /// Writes the low digits of `number`, least significant last.
-fn write_digits(number: u64, text: &mut [u8]) {
-    let mut number = number;
+fn write_digits(mut number: u64, text: &mut [u8]) {
     for character in text.iter_mut().rev() {
         *character = ALPHABET[(number & 31) as usize];
         number >>= 5;
@@ -153,6 +172,7 @@ fn write_digits(number: u64, text: &mut [u8]) {
 }
 
 /// Reads at most eight digits as a number; every value looked up is ORed into `seen`.
+#[inline]
 fn read_digits(text: &[u8], seen: &mut u8) -> u64 {
     text.iter().fold(0, |number, character| {
         let digit = DIGITS[usize::from(*character)];

@@ -53,7 +53,7 @@ impl Realisation {
         Realisation { id, out_path, signatures: BTreeSet::new(), dependent_realisations: BTreeMap::new() }
     }
 
-    /// Reads the contents of a `.doi` object. Signatures may be text (2.29) or objects (2.34); both they and the
+    /// Reads the contents of a `.doi` object. Signatures may be text or objects; both they and the
     /// dependencies may be absent; unknown keys are ignored, as Nix does.
     ///
     /// # Errors
@@ -74,7 +74,8 @@ impl Realisation {
         self.print(Some(signatures::print_text(&self.signatures)))
     }
 
-    /// As [`Realisation::to_json`], with signatures as objects, as Nix 2.34 writes it. Nix 2.29 does not read it.
+    /// As [`Realisation::to_json`], with signatures as objects: a form between the two of 2.34 and 2.35, which
+    /// versions under development wrote. Nix 2.29 does not read it.
     ///
     /// # Errors
     ///

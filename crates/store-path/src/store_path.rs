@@ -66,7 +66,7 @@ impl StorePath {
         }
         // The bytes before it are ASCII, so this is a character boundary.
         let name = base_name.get(NAME_START..).unwrap_or_default();
-        check_name(name).map_err(|source| StorePathError::Name { value: excerpt(base_name), source })?;
+        check_name(name).map_err(|reason| StorePathError::Name { value: excerpt(base_name), reason })?;
         Ok(StorePath(base_name.into()))
     }
 
@@ -76,11 +76,14 @@ impl StorePath {
     ///
     /// [`StorePathError::Name`] if `name` is no valid name.
     pub fn from_parts(hash_part: &HashPart, name: &str) -> Result<Self, StorePathError> {
-        let base_name = format!("{hash_part}-{name}");
-        match check_name(name) {
-            Ok(()) => Ok(StorePath(base_name.into())),
-            Err(source) => Err(StorePathError::Name { value: excerpt(&base_name), source }),
-        }
+        Self::with_name(hash_part, name)
+            .map_err(|reason| StorePathError::Name { value: excerpt(&format!("{hash_part}-{name}")), reason })
+    }
+
+    /// As [`StorePath::from_parts`], where only the name is of interest if something is wrong.
+    pub(crate) fn with_name(hash_part: &HashPart, name: &str) -> Result<Self, NameError> {
+        check_name(name)?;
+        Ok(StorePath(format!("{hash_part}-{name}").into()))
     }
 
     /// The 32 characters before the dash.

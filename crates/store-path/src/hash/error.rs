@@ -19,12 +19,12 @@ pub enum HashError {
         value: String,
     },
     /// The part before `:` or `-` is no algorithm.
-    #[error("hash '{value}': {source}")]
+    #[error("hash '{value}': {reason}")]
     UnknownAlgorithm {
         /// The text given.
         value: String,
         /// Which name is unknown.
-        source: UnknownAlgorithm,
+        reason: UnknownAlgorithm,
     },
     /// The text names another algorithm than the caller wants.
     #[error("hash '{value}' is {found}, expected {expected}")]

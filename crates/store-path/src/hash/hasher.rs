@@ -7,7 +7,7 @@ use sha2::Digest;
 
 use super::{Algorithm, Hash};
 
-/// Computes a [`Hash`] of data given in any number of pieces, by [`Hasher::update`] or as an [`io::Write`] that
+/// Computes the hash of data given in any number of pieces, by [`Hasher::update`] or as an [`io::Write`] that
 /// never fails.
 pub struct Hasher {
     algorithm: Algorithm,

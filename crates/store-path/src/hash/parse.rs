@@ -45,7 +45,7 @@ pub(super) fn parse_digest(algorithm: Algorithm, digest: &str) -> Result<Hash, H
 }
 
 fn parse_algorithm(value: &str, name: &str) -> Result<Algorithm, HashError> {
-    name.parse().map_err(|source| HashError::UnknownAlgorithm { value: excerpt(value), source })
+    name.parse().map_err(|reason| HashError::UnknownAlgorithm { value: excerpt(value), reason })
 }
 
 fn format_of_length(value: &str, algorithm: Algorithm, digest: &str) -> Result<HashFormat, HashError> {

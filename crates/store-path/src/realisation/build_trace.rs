@@ -43,7 +43,7 @@ impl BuildTraceKey {
         Ok(BuildTraceKey {
             drv_path: error::parsed_field(document, "drvPath")?,
             output_name: checked_output_name(output_name, output_name)
-                .map_err(|source| RealisationError::DrvOutput { key: KEY, source })?,
+                .map_err(|reason| RealisationError::DrvOutput { key: KEY, reason })?,
         })
     }
 }
@@ -64,7 +64,7 @@ impl FromStr for BuildTraceKey {
         Ok(BuildTraceKey {
             drv_path: drv_path
                 .parse()
-                .map_err(|source| DrvOutputError::DrvPath { value: excerpt(value), source })?,
+                .map_err(|reason| DrvOutputError::DrvPath { value: excerpt(value), reason })?,
             output_name: checked_output_name(value, output_name)?,
         })
     }

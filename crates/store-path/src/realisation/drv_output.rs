@@ -32,28 +32,28 @@ pub enum DrvOutputError {
         separator: char,
     },
     /// The hash is wrong.
-    #[error("derivation output '{value}': {source}")]
+    #[error("derivation output '{value}': {reason}")]
     Hash {
         /// The text given.
         value: String,
         /// What is wrong with it.
-        source: HashError,
+        reason: HashError,
     },
     /// The output name is wrong. Nix 2.29 takes any text here, but it becomes a part of an object key.
-    #[error("output name of '{value}': {source}")]
+    #[error("output name of '{value}': {reason}")]
     OutputName {
         /// The text given.
         value: String,
         /// What is wrong with it.
-        source: NameError,
+        reason: NameError,
     },
     /// The derivation's path is wrong (newer form).
-    #[error("derivation output '{value}': {source}")]
+    #[error("derivation output '{value}': {reason}")]
     DrvPath {
         /// The text given.
         value: String,
         /// What is wrong with it.
-        source: crate::StorePathError,
+        reason: crate::StorePathError,
     },
 }
 
@@ -79,7 +79,7 @@ impl FromStr for DrvOutput {
             .ok_or_else(|| DrvOutputError::MissingSeparator { value: excerpt(value), separator: '!' })?;
         Ok(DrvOutput {
             drv_hash: Hash::parse(hash)
-                .map_err(|source| DrvOutputError::Hash { value: excerpt(value), source })?,
+                .map_err(|reason| DrvOutputError::Hash { value: excerpt(value), reason })?,
             output_name: checked_output_name(value, output_name)?,
         })
     }
@@ -89,6 +89,6 @@ impl FromStr for DrvOutput {
 pub(super) fn checked_output_name(value: &str, output_name: &str) -> Result<String, DrvOutputError> {
     match check_name(output_name) {
         Ok(()) => Ok(output_name.to_owned()),
-        Err(source) => Err(DrvOutputError::OutputName { value: excerpt(value), source }),
+        Err(reason) => Err(DrvOutputError::OutputName { value: excerpt(value), reason }),
     }
 }

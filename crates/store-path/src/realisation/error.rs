@@ -10,38 +10,36 @@ use crate::json::{self, JsonShapeError};
 use crate::store_path::StorePathError;
 
 /// Why a JSON text is no realisation, or a realisation has no such JSON.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, Eq, PartialEq, Error)]
 #[non_exhaustive]
 pub enum RealisationError {
     /// It is not JSON.
-    #[error("realisation is not JSON: {source}")]
+    #[error("realisation is not JSON: {reason}")]
     Syntax {
         /// What is wrong, with line and column.
-        #[source]
-        source: serde_json::Error,
+        reason: String,
     },
     /// A key is missing or has the wrong type.
-    #[error("realisation: {source}")]
+    #[error("realisation: {reason}")]
     Shape {
         /// Which key.
-        #[from]
-        source: JsonShapeError,
+        reason: JsonShapeError,
     },
     /// The name of a derivation's output is wrong.
-    #[error("realisation, key '{key}': {source}")]
+    #[error("realisation, key '{key}': {reason}")]
     DrvOutput {
         /// Where it stands.
         key: &'static str,
         /// What is wrong with it.
-        source: DrvOutputError,
+        reason: DrvOutputError,
     },
     /// A store path is wrong.
-    #[error("realisation, key '{key}': {source}")]
+    #[error("realisation, key '{key}': {reason}")]
     StorePath {
         /// Where it stands.
         key: &'static str,
         /// What is wrong with it.
-        source: StorePathError,
+        reason: StorePathError,
     },
     /// A signature given as an object has an unusable key name or base64.
     #[error("realisation, key 'signatures': {reason} in the signature object of the key '{key_name}'")]
@@ -61,20 +59,26 @@ pub enum RealisationError {
     },
 }
 
+impl From<JsonShapeError> for RealisationError {
+    fn from(reason: JsonShapeError) -> Self {
+        RealisationError::Shape { reason }
+    }
+}
+
 /// A part that can be wrong in its own way.
 pub(super) trait Part: FromStr {
     fn wrap(key: &'static str, error: Self::Err) -> RealisationError;
 }
 
 impl Part for super::DrvOutput {
-    fn wrap(key: &'static str, source: DrvOutputError) -> RealisationError {
-        RealisationError::DrvOutput { key, source }
+    fn wrap(key: &'static str, reason: DrvOutputError) -> RealisationError {
+        RealisationError::DrvOutput { key, reason }
     }
 }
 
 impl Part for crate::StorePath {
-    fn wrap(key: &'static str, source: StorePathError) -> RealisationError {
-        RealisationError::StorePath { key, source }
+    fn wrap(key: &'static str, reason: StorePathError) -> RealisationError {
+        RealisationError::StorePath { key, reason }
     }
 }
 
@@ -90,5 +94,5 @@ pub(super) fn parsed_field<T: Part>(document: &Value, key: &'static str) -> Resu
 
 /// Reads the JSON itself.
 pub(super) fn parse(text: &str) -> Result<Value, RealisationError> {
-    serde_json::from_str(text).map_err(|source| RealisationError::Syntax { source })
+    serde_json::from_str(text).map_err(|error| RealisationError::Syntax { reason: error.to_string() })
 }

@@ -1,4 +1,4 @@
-//! The two forms of signatures in realisations: text up to Nix 2.33, objects since 2.34.
+//! The two forms of signatures in realisations: text up to Nix 2.34, objects since 2.35.
 
 use std::collections::BTreeSet;
 

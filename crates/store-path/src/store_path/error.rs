@@ -45,12 +45,12 @@ pub enum StorePathError {
         length: usize,
     },
     /// The name breaks a rule.
-    #[error("'{value}' is not a store path: {source}")]
+    #[error("'{value}' is not a store path: {reason}")]
     Name {
         /// The text given.
         value: String,
         /// Which rule.
-        source: NameError,
+        reason: NameError,
     },
     /// The path is not directly in the store directory, or (where that is allowed) not inside it.
     #[error("'{value}' is not in the store directory '{store_dir}'")]

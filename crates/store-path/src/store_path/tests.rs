@@ -57,7 +57,7 @@ fn names_that_nix_refuses() {
     ] {
         assert_eq!(check_name(name), Err(error.clone()));
         let base_name = format!("{HASH}-{name}");
-        let expected = StorePathError::Name { value: base_name.clone(), source: error };
+        let expected = StorePathError::Name { value: base_name.clone(), reason: error };
         assert_eq!(StorePath::from_base_name(&base_name), Err(expected.clone()));
         assert_eq!(StorePath::from_parts(&HASH.parse().unwrap(), name), Err(expected));
     }
