@@ -1,5 +1,3 @@
-//! # nars3-store-url
-//!
 //! Nix store URLs, parsed into typed settings and printed back: every way in which Nix names a binary cache, the store of
 //! this machine or the daemon, with every setting that Nix 2.29 and its development version have for them, and some more.
 //!
