@@ -157,7 +157,7 @@ fn depth_is_bounded() {
     assert_eq!(deepest.walk().count(), MAX_LISTING_DEPTH + 1);
     assert_eq!(deepest.to_json(ListingForm::Nix229, ListingDepth::Deep), nested(MAX_LISTING_DEPTH));
     assert_eq!(deepest.clone(), deepest);
-    assert!(format!("{deepest:#?}").len() > MAX_LISTING_DEPTH);
+    assert!(format!("{deepest:?}").len() > MAX_LISTING_DEPTH);
 
     let error = Node::from_json(&nested(MAX_LISTING_DEPTH + 1)).unwrap_err();
     assert_eq!(error.problem, ListingProblem::TooDeep);

@@ -3,6 +3,8 @@
 // Each test binary uses a part of this.
 #![allow(dead_code)]
 
+pub(crate) mod made_up;
+
 use std::path::{Path, PathBuf};
 
 /// The folder with test data: `NARS3_TEST_DATA`, or `shared/data` beside the repository.
@@ -14,10 +16,26 @@ pub(crate) fn data(name: &str) -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    let required = std::env::var("NARS3_REQUIRE").unwrap_or_default();
-    assert!(!required.split(',').any(|what| what == "data"), "no test data at {}", folder.display());
+    assert!(!is_required("data"), "no test data at {}", folder.display());
     eprintln!("SKIPPED (no test data): {name}");
     None
+}
+
+/// Whether there is a Nix to compare with.
+///
+/// Without it the test `name` is skipped, loudly, unless `NARS3_REQUIRE` demands `nix`.
+pub(crate) fn has_nix(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&path).any(|folder| folder.join("nix-store").is_file()) {
+        return true;
+    }
+    assert!(!is_required("nix"), "no nix-store in PATH");
+    eprintln!("SKIPPED (no nix): {name}");
+    false
+}
+
+fn is_required(what: &str) -> bool {
+    std::env::var("NARS3_REQUIRE").unwrap_or_default().split(',').any(|required| required == what)
 }
 
 /// The corpus: real narinfos of cache.nixos.org, each with its final line break.
