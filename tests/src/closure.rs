@@ -86,9 +86,15 @@ pub fn build(nix: &Nix) -> Result<Closure> {
     Ok(Closure { link, app, library, paths })
 }
 
+/// A store path without its directory.
+#[must_use]
+pub fn base_name(path: &str) -> &str {
+    path.trim_start_matches("/nix/store/")
+}
+
 /// The object key of a path's narinfo.
 #[must_use]
 pub fn narinfo_key(path: &str) -> String {
-    let base = path.trim_start_matches("/nix/store/");
+    let base = base_name(path);
     format!("{}.narinfo", base.get(..32).unwrap_or(base))
 }

@@ -28,6 +28,10 @@ impl Nars3 {
         for directory in ["config", "cache", "data", "state", "tmp", "work"] {
             std::fs::create_dir(home.path().join(directory))?;
         }
+        // Named by the environment, so they must be there: the AWS chain warns otherwise.
+        for file in ["aws-config", "aws-credentials"] {
+            std::fs::write(home.path().join(file), "")?;
+        }
         Ok(Self { home, binary: binary()?, environment: Vec::new() })
     }
 

@@ -14,9 +14,15 @@ use xshell::cmd;
 
 use crate::project;
 
+/// Builds what the demo needs, and no more than that, and runs it.
 pub(crate) fn run() -> Result<()> {
     let shell = project::shell()?;
     cmd!(shell, "cargo build --locked --package nars3-cli --package nars3-tests --bins").run()?;
+    run_built()
+}
+
+/// Runs the demo with the programs that are there.
+pub(crate) fn run_built() -> Result<()> {
     let mut demo = Demo::start()?;
     demo.show_variables();
     demo.make_files()?;

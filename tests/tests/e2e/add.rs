@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result};
 use nars3_tests::audit::{audit, field};
-use nars3_tests::closure::narinfo_key;
+use nars3_tests::closure::{base_name, narinfo_key};
+use nars3_tests::nars3::Nars3;
 use nars3_tests::nix::{Chroot, Nix};
 use nars3_tests::server::Access;
 use nars3_tests::tree;
@@ -12,7 +13,7 @@ use crate::setup::{Setup, small_tree};
 
 #[test]
 fn what_is_added_can_be_looked_at_and_pulled() -> Result<()> {
-    let Setup { nars3, bucket, .. } = Setup::new()?;
+    let Setup { nars3, bucket, server: _server } = Setup::new()?;
     let root = small_tree(&nars3.work())?;
     let url = bucket.url("");
     let tree_path = nars3.run(["add", "--to", &url, "--name", "greeting", "tree"])?.success()?;
@@ -54,7 +55,7 @@ fn what_is_added_can_be_looked_at_and_pulled() -> Result<()> {
 #[test]
 fn added_paths_are_the_ones_that_real_nix_would_make() -> Result<()> {
     let Some(nix) = Nix::find() else { return Ok(()) };
-    let Setup { nars3, bucket, .. } = Setup::new()?;
+    let Setup { nars3, bucket, server: _server } = Setup::new()?;
     let root = small_tree(&nars3.work())?;
     let ours = nars3.run(["add", "--to", &bucket.url(""), "tree"])?.success()?;
     assert_eq!(ours, nix.add(&root)?);
@@ -68,18 +69,18 @@ fn added_paths_are_the_ones_that_real_nix_would_make() -> Result<()> {
 
 #[test]
 fn a_reference_that_is_not_in_the_cache_is_refused() -> Result<()> {
-    let Setup { nars3, bucket, .. } = Setup::new()?;
+    let Setup { nars3, bucket, server: _server } = Setup::new()?;
     std::fs::write(nars3.work().join("file"), "x")?;
     let absent = "/nix/store/00000000000000000000000000000000-absent";
     let said = nars3.run(["add", "--to", &bucket.url(""), "file", "--references", absent])?.refusal()?;
-    assert!(said.contains(absent), "{said}");
+    assert!(said.contains(base_name(absent)), "{said}");
     assert_eq!(bucket.narinfo_keys()?, Vec::<String>::new());
     Ok(())
 }
 
 #[test]
 fn nars_are_dumped_listed_and_restored() -> Result<()> {
-    let Setup { nars3, .. } = Setup::new()?;
+    let nars3 = Nars3::anonymous()?;
     let root = small_tree(&nars3.work())?;
     let nar = nars3.work().join("tree.nar");
     let dumped =
@@ -104,7 +105,7 @@ fn nars_are_dumped_listed_and_restored() -> Result<()> {
 #[test]
 fn hashes_are_those_that_real_nix_prints() -> Result<()> {
     let Some(nix) = Nix::find() else { return Ok(()) };
-    let Setup { nars3, .. } = Setup::new()?;
+    let nars3 = Nars3::anonymous()?;
     let root = small_tree(&nars3.work())?;
     let ours = nars3.run(["hash", "path", "tree"])?.success()?;
     let theirs = nix.run("nix", ["hash", "path", &root.to_string_lossy()])?.success()?;

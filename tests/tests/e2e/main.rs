@@ -3,6 +3,7 @@
 
 mod add;
 mod cache_directory;
+mod concurrent;
 mod incremental;
 mod interrupt;
 mod manual;

@@ -132,6 +132,6 @@ fn a_bucket_of_another_region_is_refused_with_the_region_in_the_message() -> Res
     }
     let url = setup.bucket.url("").replace(&setup.server.settings().region, "sa-east-1");
     let said = setup.nars3.run(["copy", "--to", &url, &closure.app])?.refusal()?;
-    assert!(said.contains("sa-east-1") && said.contains(&setup.server.settings().region), "{said}");
+    assert!(said.contains(&setup.server.settings().region) && said.contains("region="), "{said}");
     Ok(())
 }

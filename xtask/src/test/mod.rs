@@ -24,7 +24,7 @@ pub(crate) fn run(options: &TestOptions) -> Result<()> {
     let documentation_passed = documentation(options, &environment, &mut tally)?;
     if options.filter.is_none() {
         println!("\nThe demo, as the README shows it:");
-        demo::run()?;
+        demo::run_built()?;
     }
     println!("\n{tally}");
     ensure!(all_passed && documentation_passed && tally.failed == 0, "the tests failed");
