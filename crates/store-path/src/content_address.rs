@@ -82,7 +82,8 @@ pub struct ContentAddress {
     pub hash: Hash,
 }
 
-/// Why a text is not a content address. `value` is the text as given (cut if it is very long).
+/// Why a text is not a content address. `value` is the text as given, with control characters
+/// escaped and cut if it is very long.
 #[derive(Clone, Debug, Eq, PartialEq, Error)]
 #[non_exhaustive]
 pub enum ContentAddressError {

@@ -18,6 +18,7 @@ pub use error::RealisationError;
 use crate::json::{self, JsonShapeError};
 use crate::signature::{PublicKeys, SecretKey, Signature};
 use crate::store_path::StorePath;
+use crate::text::excerpt;
 
 /// What a derivation's output was realised as, in the form of Nix 2.4 to 2.34: the object
 /// `realisations/<id>.doi` of a binary cache. For newer versions see [`BuildTraceEntry`].
@@ -126,7 +127,12 @@ fn read_dependencies(document: &Value) -> Result<BTreeMap<DrvOutput, StorePath>,
             .iter()
             .map(|(id, path)| {
                 let Value::String(path) = path else {
-                    return Err(JsonShapeError::wrong_type(format!("'{KEY}.{id}'"), path, "a string").into());
+                    return Err(JsonShapeError::wrong_type(
+                        format!("'{KEY}.{}'", excerpt(id)),
+                        path,
+                        "a string",
+                    )
+                    .into());
                 };
                 Ok((error::parsed(KEY, id)?, error::parsed(KEY, path)?))
             })

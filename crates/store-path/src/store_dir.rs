@@ -29,7 +29,8 @@ const DEFAULT: &str = "/nix/store";
 #[derive(Clone, Eq, PartialEq, Ord, PartialOrd, Hash)]
 pub struct StoreDir(Arc<str>);
 
-/// Why a text is not a store directory. `value` is the text as given (cut if it is very long).
+/// Why a text is not a store directory. `value` is the text as given, with control characters
+/// escaped and cut if it is very long.
 #[derive(Clone, Debug, Eq, PartialEq, Error)]
 #[non_exhaustive]
 pub enum StoreDirError {
@@ -46,7 +47,7 @@ pub enum StoreDirError {
         value: String,
     },
     /// It holds a control character, which would break the line formats that it is written to.
-    #[error("the store directory '{}' has a control character at byte {position}", value.escape_debug())]
+    #[error("the store directory '{value}' has a control character at byte {position}")]
     ControlCharacter {
         /// The text given.
         value: String,
@@ -195,8 +196,8 @@ mod tests {
             ("nix/store", StoreDirError::NotAbsolute { value: value("nix/store") }),
             ("/", StoreDirError::Root { value: value("/") }),
             ("/nix/..", StoreDirError::Root { value: value("/nix/..") }),
-            ("/nix\nstore", StoreDirError::ControlCharacter { value: value("/nix\nstore"), position: 4 }),
-            ("/\0", StoreDirError::ControlCharacter { value: value("/\0"), position: 1 }),
+            ("/nix\nstore", StoreDirError::ControlCharacter { value: value("/nix\\nstore"), position: 4 }),
+            ("/\0", StoreDirError::ControlCharacter { value: value("/\\u{0}"), position: 1 }),
         ] {
             assert_eq!(StoreDir::new(text), Err(error));
         }

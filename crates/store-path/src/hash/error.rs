@@ -6,7 +6,8 @@ use super::{Algorithm, HashFormat, UnknownAlgorithm};
 
 /// Why a text or some bytes are not a [`crate::Hash`].
 ///
-/// `value` is the text as given (cut if it is very long); a position counts bytes from its start.
+/// `value` is the text as given, with control characters
+/// escaped and cut if it is very long; a position counts bytes from the start of the text given.
 #[derive(Clone, Debug, Eq, PartialEq, Error)]
 #[non_exhaustive]
 pub enum HashError {

@@ -19,7 +19,8 @@ pub struct DrvOutput {
     pub output_name: String,
 }
 
-/// Why a text does not name an output. `value` is the text as given (cut if it is very long).
+/// Why a text does not name an output. `value` is the text as given, with control characters
+/// escaped and cut if it is very long.
 #[derive(Clone, Debug, Eq, PartialEq, Error)]
 #[non_exhaustive]
 pub enum DrvOutputError {

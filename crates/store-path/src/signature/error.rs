@@ -13,7 +13,7 @@ pub enum KeyError {
         kind: &'static str,
     },
     /// The name cannot be used: it is empty, or has a colon or a control character.
-    #[error("the key name '{}' is empty, or has a colon or a control character", name.escape_debug())]
+    #[error("the key name '{name}' is empty, or has a colon or a control character")]
     InvalidName {
         /// The name.
         name: String,

@@ -85,7 +85,7 @@ fn errors_of_keys() {
         (payload.to_owned(), KeyError::NotNamed { kind }),
         (format!(":{payload}"), KeyError::NotNamed { kind }),
         ("k:".to_owned(), KeyError::NotNamed { kind }),
-        (format!("a\nb:{payload}"), KeyError::InvalidName { name: "a\nb".to_owned() }),
+        (format!("a\nb:{payload}"), KeyError::InvalidName { name: "a\\nb".to_owned() }),
         ("k:AAAA".to_owned(), KeyError::WrongSize { kind, name: "k".to_owned(), found: 3, expected: 64 }),
         (format!("k: {payload}"), KeyError::NotBase64 { kind, name: "k".to_owned(), position: 0 }),
         (format!("k:{}", base64::encode(&bytes)), KeyError::HalvesDiffer { name: "k".to_owned() }),
@@ -100,8 +100,8 @@ fn errors_of_keys() {
     ] {
         assert_eq!(text.parse::<PublicKey>(), Err(error));
     }
-    for name in ["", "a:b", "a\0"] {
-        let error = KeyError::InvalidName { name: name.to_owned() };
+    for (name, shown) in [("", ""), ("a:b", "a:b"), ("a\0", "a\\u{0}")] {
+        let error = KeyError::InvalidName { name: shown.to_owned() };
         assert_eq!(SecretKey::from_seed(name, [0; 32]).unwrap_err(), error);
         assert_eq!(PublicKey::from_bytes(name, [0; 32]).unwrap_err(), error);
     }

@@ -4,7 +4,8 @@ use thiserror::Error;
 
 use super::name::NameError;
 
-/// Why a text is not a store path. `value` is the text as given (cut if it is very long); positions count bytes.
+/// Why a text is not a store path. `value` is the text as given, with control characters
+/// escaped and cut if it is very long; positions count bytes.
 #[derive(Clone, Debug, Eq, PartialEq, Error)]
 #[non_exhaustive]
 pub enum StorePathError {

@@ -18,7 +18,7 @@ pub enum NameError {
     /// More than [`MAX_NAME_LEN`] characters.
     #[error("the name '{name}' has {length} bytes, at most {MAX_NAME_LEN} are allowed")]
     TooLong {
-        /// The name (cut if it is very long).
+        /// The name, with control characters escaped and cut if it is very long.
         name: String,
         /// Its length in bytes.
         length: usize,
@@ -33,10 +33,11 @@ pub enum NameError {
     },
     /// A character that names cannot have.
     #[error(
-        "'{character}' at byte {position} of the name '{name}' is not a letter, a digit or one of '+-._?='"
+        "'{}' at byte {position} of the name '{name}' is not a letter, a digit or one of '+-._?='",
+        excerpt(character.encode_utf8(&mut [0; 4]))
     )]
     InvalidCharacter {
-        /// The name (cut if it is very long).
+        /// The name, with control characters escaped and cut if it is very long.
         name: String,
         /// Byte offset in the name.
         position: usize,
