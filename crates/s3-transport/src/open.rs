@@ -117,7 +117,7 @@ fn client(
         builder = builder.with_checksum_algorithm(Checksum::SHA256);
     }
     if let Some(encryption) = settings.sse {
-        builder = encrypted(builder, encryption, settings.sse_kms_key_id.as_deref());
+        builder = encrypted(builder, encryption, settings.sse_kms_key_id.as_deref())?;
     }
     builder.build().map_err(|source| S3OpenError::S3Client { source })
 }
@@ -126,15 +126,17 @@ fn encrypted(
     builder: AmazonS3Builder,
     encryption: ServerSideEncryption,
     kms_key_id: Option<&str>,
-) -> AmazonS3Builder {
-    let keys =
-        ["aws_server_side_encryption", "aws_sse_kms_key_id"].map(|key| key.parse::<AmazonS3ConfigKey>());
-    let [Ok(kind), Ok(key)] = keys else { return builder };
-    let builder = builder.with_config(kind, encryption.as_str());
+) -> Result<AmazonS3Builder, S3OpenError> {
+    let builder = builder.with_config(encryption_key("aws_server_side_encryption")?, encryption.as_str());
     match kms_key_id {
-        Some(id) => builder.with_config(key, id),
-        None => builder,
+        Some(id) => Ok(builder.with_config(encryption_key("aws_sse_kms_key_id")?, id)),
+        None => Ok(builder),
     }
+}
+
+/// object_store lets the keys of encryption be parsed, but not be named.
+fn encryption_key(name: &str) -> Result<AmazonS3ConfigKey, S3OpenError> {
+    name.parse().map_err(|source| S3OpenError::S3Client { source })
 }
 
 /// Nix's `retry-attempts` and delays. object_store cannot tell a server that is asked too much from one that fails, so

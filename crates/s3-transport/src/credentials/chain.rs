@@ -12,12 +12,13 @@ use aws_config::environment::{EnvironmentVariableCredentialsProvider, Environmen
 use aws_config::imds;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::profile::{self, ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError as ProviderError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::region::Region;
 
 use super::error::{CredentialsError, ProviderAttempt, Refusal};
@@ -25,6 +26,12 @@ use super::http::{self, Proxy};
 use crate::S3OpenError;
 use crate::environment::{CredentialSource, StaticKeys};
 use crate::tls::CaBundle;
+
+/// The name of the provider that reads profiles.
+const PROFILE: &str = "profile";
+
+/// The profile that is used where nobody names one.
+const DEFAULT_PROFILE: &str = "default";
 
 /// What a chain is made from; a new one after every error, because some providers remember theirs.
 #[derive(Clone)]
@@ -38,7 +45,10 @@ pub(super) struct ChainSettings {
 
 /// Providers, tried in order.
 pub(super) struct Chain {
+    /// The profile that the store's settings name.
     profile: Option<String>,
+    /// The profile that someone has named: the settings, or `AWS_PROFILE`.
+    named: Option<String>,
     providers: Vec<(&'static str, SharedCredentialsProvider)>,
 }
 
@@ -58,9 +68,9 @@ impl ChainSettings {
             CredentialSource::Static(keys) => {
                 vec![("keys", SharedCredentialsProvider::new(credentials(keys)))]
             }
-            CredentialSource::Files { .. } | CredentialSource::Chain => self.from_environment().await?,
+            CredentialSource::Files { .. } | CredentialSource::Chain => self.providers().await?,
         };
-        Ok(Chain { profile: self.profile.clone(), providers })
+        Ok(Chain { profile: self.profile.clone(), named: self.named_profile().await, providers })
     }
 
     /// The error for a chain that could not be built a second time.
@@ -74,7 +84,7 @@ impl ChainSettings {
     ///
     /// A profile that the store's settings name stands alone, as with `--profile` of AWS's command and in Nix 2.29
     /// (`s3-binary-cache-store.cc`): keys that happen to be in the environment do not replace it.
-    async fn from_environment(&self) -> Result<Vec<(&'static str, SharedCredentialsProvider)>, S3OpenError> {
+    async fn providers(&self) -> Result<Vec<(&'static str, SharedCredentialsProvider)>, S3OpenError> {
         let web = ProviderConfig::without_region()
             .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
             .with_http_client(http::client(Proxy::FromEnvironment, self.ca_bundle.as_ref())?);
@@ -82,7 +92,7 @@ impl ChainSettings {
         let web = web.with_region(Some(region));
         let local = web.clone().with_http_client(http::client(Proxy::Never, self.ca_bundle.as_ref())?);
 
-        let profile = ("profile", SharedCredentialsProvider::new(self.profile_provider(&web, &local)));
+        let profile = (PROFILE, SharedCredentialsProvider::new(self.profile_provider(&web, &local)));
         if self.profile.is_some() || matches!(self.source, CredentialSource::Files { .. }) {
             return Ok(vec![profile]);
         }
@@ -135,18 +145,29 @@ impl ChainSettings {
         configured.region().await.unwrap_or_else(|| Region::new(self.region.clone()))
     }
 
+    /// The profile that the settings or the environment name, found the way in which AWS's chain finds it.
+    #[expect(deprecated, reason = "the type has only moved, to a crate that is otherwise not needed")]
+    async fn named_profile(&self) -> Option<String> {
+        use profile::profile_file::ProfileFiles;
+        if self.profile.is_some() || !matches!(self.source, CredentialSource::Chain) {
+            return self.profile.clone();
+        }
+        let profiles = profile::load(&Fs::real(), &Env::real(), &ProfileFiles::default(), None).await.ok()?;
+        Some(profiles.selected_profile()).filter(|name| *name != DEFAULT_PROFILE).map(str::to_owned)
+    }
+
     fn profile_name(&self) -> Option<&str> {
         match (&self.profile, &self.source) {
             (Some(name), _) => Some(name),
             // With files of its own, even the choice of the profile is not the environment's.
-            (None, CredentialSource::Files { .. }) => Some("default"),
+            (None, CredentialSource::Files { .. }) => Some(DEFAULT_PROFILE),
             (None, _) => None,
         }
     }
 
     #[expect(deprecated, reason = "the type has only moved, to a crate that is otherwise not needed")]
-    fn files(&self) -> Option<aws_config::profile::profile_file::ProfileFiles> {
-        use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
+    fn files(&self) -> Option<profile::profile_file::ProfileFiles> {
+        use profile::profile_file::{ProfileFileKind, ProfileFiles};
         let CredentialSource::Files { config, credentials } = &self.source else { return None };
         let files = ProfileFiles::builder()
             .with_file(ProfileFileKind::Config, config)
@@ -181,11 +202,10 @@ impl Chain {
                 }
                 Err(error) => error,
             };
-            let refusal = self.refusal(provider, &error);
-            tracing::debug!(provider, ?refusal, reason = in_words(&error), "no AWS credentials");
-            let stop = !matches!(error, ProviderError::CredentialsNotLoaded(_));
-            attempts.push(ProviderAttempt { provider, refusal, reason: in_words(&error) });
-            if stop {
+            let attempt = self.attempt(provider, &error);
+            tracing::debug!(provider, refusal = ?attempt.refusal, reason = attempt.reason, "no AWS credentials");
+            attempts.push(attempt);
+            if !matches!(error, ProviderError::CredentialsNotLoaded(_)) {
                 break;
             }
         }
@@ -195,22 +215,29 @@ impl Chain {
         Outcome::Failed(CredentialsError { profile: self.profile.clone(), attempts: attempts.into() })
     }
 
-    /// Whether a provider that has no credentials should have had some.
+    /// Whether a provider that has no credentials should have had some, and what it says.
     ///
-    /// The profile provider gives a reason for "not loaded" only when a profile was named that does not exist or lacks
-    /// a part; without files, or without credentials in the default profile, it gives none.
-    fn refusal(&self, provider: &str, error: &ProviderError) -> Refusal {
-        match error {
-            ProviderError::CredentialsNotLoaded(_) if provider == "profile" => {
-                if self.profile.is_some() || error.source().is_some() {
-                    Refusal::Failed
-                } else {
-                    Refusal::NotConfigured
+    /// A profile that someone named must have credentials. The profile provider gives a reason for "not loaded" only
+    /// when a profile lacks a part of what it begins; without files, or without anything in the profile, it gives none.
+    fn attempt(&self, provider: &'static str, error: &ProviderError) -> ProviderAttempt {
+        let mut reason = in_words(error);
+        let refusal = match error {
+            ProviderError::CredentialsNotLoaded(_) if provider == PROFILE => {
+                match (error.source(), &self.named) {
+                    (Some(_), _) => Refusal::Failed,
+                    (None, Some(name)) => {
+                        reason = format!(
+                            "profile '{name}' is not in the configuration files, or has no credentials"
+                        );
+                        Refusal::Failed
+                    }
+                    (None, None) => Refusal::NotConfigured,
                 }
             }
             ProviderError::CredentialsNotLoaded(_) => Refusal::NotConfigured,
             _ => Refusal::Failed,
-        }
+        };
+        ProviderAttempt { provider, refusal, reason }
     }
 }
 

@@ -62,16 +62,16 @@ fn classify(error: &HttpError) -> TransportErrorKind {
         if error.is::<rustls::Error>() {
             return TransportErrorKind::Tls;
         }
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
-                return TransportErrorKind::Tls;
-            }
-            kind = of_io(error.kind()).or(kind);
-        }
         if error.to_string().starts_with("dns error") {
             return TransportErrorKind::Unresolved;
         }
-        cause = error.source();
+        let io = error.downcast_ref::<io::Error>();
+        kind = io.and_then(|error| of_io(error.kind())).or(kind);
+        // An I/O error that wraps another one passes over it when it is asked for its cause.
+        cause = match io.and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
     }
     kind.unwrap_or(match error.kind() {
         HttpErrorKind::Timeout => TransportErrorKind::TimedOut,

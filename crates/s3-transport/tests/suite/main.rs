@@ -1,0 +1,12 @@
+//! Stores as programs open them: against real S3 servers, and against scripted ones that show what AWS does and what
+//! breaks.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
+
+mod addressing;
+mod conformance;
+mod credentials;
+mod errors;
+mod requests;
+mod support;
+mod tls;

@@ -1,0 +1,45 @@
+//! What the tests share: a runtime for each, real servers, scripted servers, stores.
+
+mod scripted;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use nars3_s3::{CredentialSource, Environment, StaticKeys};
+use nars3_store_url::{Endpoint, S3Settings};
+use object_store::ObjectStore;
+
+pub(crate) use scripted::{Answer, Scripted};
+
+/// Runs the asynchronous part of a test.
+pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+/// The keys that tests use where any do.
+pub(crate) fn keys() -> CredentialSource {
+    CredentialSource::Static(StaticKeys::new("AKIDTEST", "secret", None))
+}
+
+/// Settings for a bucket at an endpoint, with one attempt for each request.
+pub(crate) fn settings(endpoint: &str) -> S3Settings {
+    let mut settings = S3Settings::new("bucket");
+    settings.endpoint = Some(Endpoint::parse(endpoint).unwrap());
+    settings.transfer.retry_attempts = 1;
+    settings
+}
+
+/// A store at an endpoint, with keys.
+pub(crate) async fn store(endpoint: &str) -> Arc<dyn ObjectStore> {
+    open(&settings(endpoint)).await
+}
+
+/// A store with keys.
+pub(crate) async fn open(settings: &S3Settings) -> Arc<dyn ObjectStore> {
+    nars3_s3::open(settings, &Environment::of_process().with_credentials(keys())).await.unwrap()
+}
