@@ -42,9 +42,9 @@ pub(crate) struct Known {
 struct State {
     young: HashMap<HashPart, Arc<Entry>>,
     old: HashMap<HashPart, Arc<Entry>>,
-    /// Known to be valid, whether or not the entry is remembered. 32 bytes each, and only of paths that were asked
-    /// for or published, so it is bounded by the work of this process.
-    valid: HashSet<HashPart>,
+    /// Known to be valid, whether or not the entry is remembered. Some hundred bytes each, and only of paths that were
+    /// asked for or published, so it is bounded by the work of this process.
+    valid: HashSet<StorePath>,
 }
 
 impl Known {
@@ -67,23 +67,24 @@ impl Known {
     pub(crate) fn remember(&self, entry: Arc<Entry>) {
         let hash_part = entry.info.path.hash_part();
         let mut state = self.lock();
-        state.valid.insert(hash_part);
+        state.valid.insert(entry.info.path.clone());
         self.insert_young(&mut state, hash_part, entry);
     }
 
     pub(crate) fn is_valid(&self, path: &StorePath) -> bool {
-        self.lock().valid.contains(&path.hash_part())
+        self.lock().valid.contains(path)
     }
 
-    pub(crate) fn mark_valid(&self, hash_part: HashPart) {
-        self.lock().valid.insert(hash_part);
+    pub(crate) fn mark_valid(&self, path: &StorePath) {
+        self.lock().valid.insert(path.clone());
     }
 
-    pub(crate) fn forget(&self, hash_part: &HashPart) {
+    pub(crate) fn forget(&self, path: &StorePath) {
+        let hash_part = path.hash_part();
         let mut state = self.lock();
-        state.young.remove(hash_part);
-        state.old.remove(hash_part);
-        state.valid.remove(hash_part);
+        state.young.remove(&hash_part);
+        state.old.remove(&hash_part);
+        state.valid.remove(path);
     }
 
     fn insert_young(&self, state: &mut State, hash_part: HashPart, entry: Arc<Entry>) {
@@ -134,7 +135,7 @@ mod tests {
     fn what_is_forgotten_is_neither_known_nor_valid() {
         let known = Known::new(10);
         known.remember(entry(1));
-        known.forget(&hash_part(1));
+        known.forget(&entry(1).info.path);
         assert!(known.entry(&hash_part(1)).is_none());
         assert!(!known.is_valid(&entry(1).info.path));
     }

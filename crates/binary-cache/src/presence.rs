@@ -26,8 +26,11 @@ impl BinaryCache {
     /// The narinfo of `path`, from memory or the cache; `None` if there is none, or if it is that of a path with
     /// another name (as in Nix 2.29 `store-api.cc`).
     pub(crate) async fn entry(&self, path: &StorePath) -> Result<Option<Arc<Entry>>, StoreError> {
-        let entry = self.entry_of(&path.hash_part()).await?;
-        Ok(entry.filter(|entry| entry.info.path.name() == path.name()))
+        let entry = self.entry_of(&path.hash_part()).await?.filter(|entry| entry.info.path == *path);
+        if entry.is_none() {
+            self.known.forget(path);
+        }
+        Ok(entry)
     }
 
     /// The narinfo with this hash part, from memory or the cache.
@@ -42,7 +45,6 @@ impl BinaryCache {
     pub(crate) async fn read_entry(&self, hash_part: &HashPart) -> Result<Option<Arc<Entry>>, StoreError> {
         let key = format!("{hash_part}.narinfo");
         let Some(text) = self.objects.text(&key, self.objects.limits().narinfo_size).await? else {
-            self.known.forget(hash_part);
             return Ok(None);
         };
         let entry = Arc::new(Entry::from(self.parse_narinfo(&key, hash_part, &text)?));
@@ -110,7 +112,7 @@ impl BinaryCache {
                     if let Some(hash_part) = hash_part_of(&key)
                         && let Some(paths) = open.remove(&hash_part)
                     {
-                        self.known.mark_valid(hash_part);
+                        paths.iter().for_each(|path| self.known.mark_valid(path));
                         found.extend(paths);
                     }
                     settled = key;

@@ -1,5 +1,6 @@
 //! Making a path visible: its references first, then its signed narinfo.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use nars3_narinfo::{CACHE_INFO_KEY, CacheInfo, NarInfo, PathInfo, narinfo_key};
@@ -57,24 +58,13 @@ impl BinaryCache {
 
     /// Every reference must be here or in an upstream cache, or the path could not be substituted from here.
     async fn ensure_references(&self, info: &PathInfo) -> Result<(), StoreError> {
-        let mut missing: Vec<StorePath> = info
+        let unknown = info
             .references
             .iter()
             .filter(|reference| **reference != info.path && !self.known.is_valid(reference))
             .cloned()
             .collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let here = self.present(&missing).await?;
-        missing.retain(|reference| !here.contains(reference));
-        for upstream in &self.upstreams {
-            if missing.is_empty() {
-                break;
-            }
-            let there = upstream.valid_paths(&missing).await?;
-            missing.retain(|reference| !there.contains(reference));
-        }
+        let missing = self.not_valid_anywhere(unknown).await?;
         match missing.into_iter().next() {
             None => Ok(()),
             Some(reference) => Err(StoreError::MissingReference {
@@ -83,6 +73,25 @@ impl BinaryCache {
                 reference,
             }),
         }
+    }
+
+    /// Those of `paths` that are neither here nor in an upstream.
+    pub(crate) async fn not_valid_anywhere(
+        &self,
+        mut paths: Vec<StorePath>,
+    ) -> Result<Vec<StorePath>, StoreError> {
+        if !paths.is_empty() {
+            let here: HashSet<_> = self.present(&paths).await?.into_iter().collect();
+            paths.retain(|path| !here.contains(path));
+        }
+        for upstream in &self.upstreams {
+            if paths.is_empty() {
+                break;
+            }
+            let there: HashSet<_> = upstream.valid_paths(&paths).await?.into_iter().collect();
+            paths.retain(|path| !there.contains(path));
+        }
+        Ok(paths)
     }
 
     /// Sees to it that the cache has a `nix-cache-info`, as Nix writes it into an empty one: the store directory
@@ -98,6 +107,16 @@ impl BinaryCache {
             })
             .await
             .copied()
+    }
+
+    /// Writes `nix-cache-info`, replacing what is there. The store directory is always that of this cache.
+    pub async fn initialise(&self, mut info: CacheInfo) -> Result<(), StoreError> {
+        info.store_dir = Some(self.store_dir.clone());
+        let text = info.to_text();
+        self.objects.put_document(CACHE_INFO_KEY, text.into(), Kind::CacheInfo, Mode::Always).await?;
+        // That another task has set it meanwhile is as good.
+        let _ = self.announced.set(());
+        Ok(())
     }
 
     /// Takes a narinfo that somebody else has written for the one to be published, and adds the signatures that it

@@ -42,7 +42,7 @@ impl BinaryCache {
         let path = &entry.info.path;
         let key = self.nar_key_of(entry)?;
         let Some(download) = self.objects.download(&key, None).await? else {
-            self.known.forget(&path.hash_part());
+            self.known.forget(path);
             return Err(StoreError::NarGone { store: self.to_string(), path: path.clone(), location: key });
         };
         match entry.file_size {

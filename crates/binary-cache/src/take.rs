@@ -4,16 +4,15 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
 use nars3_compression::{Compression, CompressionError, EncoderOptions, encoder};
 use nars3_nar::ListingSink;
-use nars3_narinfo::{Listing, PathInfo, listing_key, nar_key};
+use nars3_narinfo::{Listing, PathInfo, nar_key};
 use nars3_store_api::{NarStream, StageOptions, Staged, StoreError};
 use nars3_store_path::{Hash, Hasher};
 
 use crate::BinaryCache;
 use crate::compress::effort;
-use crate::objects::{Kind, Mode, Objects, Source};
+use crate::objects::{Kind, Objects, Source};
 use crate::spool::{Spool, Spooled};
 
 /// What the cache remembers of a path between `stage` and `publish`: where its file is.
@@ -68,7 +67,7 @@ impl BinaryCache {
         self.objects.put_file(&staged.key, &file.source, Kind::Nar, options.repair).await?;
         drop((file, share));
         if let Some(listing) = listing {
-            self.put_listing(&info, &listing).await?;
+            self.put_listing(&info, &listing, &staged.key).await?;
         }
         Ok(Staged::new(info, staged))
     }
@@ -84,14 +83,6 @@ impl BinaryCache {
             }
             _ => Ok(()),
         }
-    }
-
-    async fn put_listing(&self, info: &PathInfo, listing: &Listing) -> Result<(), StoreError> {
-        if self.settings.write_nar_listing {
-            let body = Bytes::from(listing.to_json());
-            self.objects.put_document(&listing_key(&info.path), body, Kind::Listing, Mode::Always).await?;
-        }
-        Ok(())
     }
 }
 

@@ -48,8 +48,6 @@ pub(crate) struct Objects {
     upload_memory: Budget,
     /// Cleared when the store says that it keeps no headers (a directory of files).
     keeps_headers: AtomicBool,
-    /// Cleared when the store says that it has no conditional writes.
-    conditional: AtomicBool,
     denied_once: AtomicBool,
 }
 
@@ -74,7 +72,6 @@ impl Objects {
             requests: Semaphore::new(options.limits.concurrent_requests.max(1)),
             upload_memory: Budget::new(options.limits.upload_memory),
             keeps_headers: AtomicBool::new(true),
-            conditional: AtomicBool::new(true),
             denied_once: AtomicBool::new(false),
         }
     }

@@ -76,8 +76,7 @@ impl Objects {
         if !replace && size > ASK_FIRST && self.is_there(key, size).await? {
             return Ok(Written::Not);
         }
-        if size >= self.limits.multipart_threshold && size > 0 {
-            self.put_parts(&path, source, kind).await?;
+        if self.in_parts(size) && self.put_file_in_parts(&path, source, kind).await? {
             return Ok(Written::Now);
         }
         // What is in memory is accounted for by whoever put it there.
@@ -110,48 +109,51 @@ impl Objects {
         }
     }
 
-    async fn put_parts(&self, path: &Path, source: &Source, kind: Kind) -> Result<(), StoreError> {
-        let failed = |error: BoxError| self.failed(format!("write '{path}' in parts"), error);
-        let upload = match self.begin_parts(path, kind).await {
-            Ok(upload) => upload,
-            // A store without multipart uploads gets the file in one piece, which is then in memory at once.
-            Err(error) if answer(&error) == Answer::NotSupported => {
-                let size = source.size();
-                let _share = self.upload_memory.take(size).await;
-                let body = source.read(0..size).await.map_err(|error| failed(error.into()))?;
-                return self.put_with_or_without_headers(path, body, kind, &Mode::Always).await.map(|_| ());
-            }
-            Err(error) => return Err(failed(error.into())),
-        };
-        let mut upload = AbortOnDrop(Some(upload));
-        let sent = self.send_parts(&mut upload, source).await;
-        match sent {
-            Ok(()) => {
-                upload.0 = None;
-                Ok(())
-            }
-            Err(error) => {
-                if let Some(mut begun) = upload.0.take()
-                    && let Err(error) = begun.abort().await
-                {
-                    tracing::warn!(store = %self.uri, key = %path, %error, "cannot abort a multipart upload");
-                }
-                Err(failed(error))
-            }
-        }
+    /// Whether an object of `size` bytes is to be sent in parts.
+    pub(super) fn in_parts(&self, size: u64) -> bool {
+        size > 0 && size >= self.limits.multipart_threshold
     }
 
-    async fn begin_parts(&self, path: &Path, kind: Kind) -> object_store::Result<Box<dyn MultipartUpload>> {
-        if self.keeps_headers.load(Ordering::Relaxed) {
-            match self.store.put_multipart_opts(path, with_headers(self.headers(kind))).await {
-                // Either the headers or the parts are what it cannot do: without headers, it will tell.
-                Err(error) if answer(&error) == Answer::NotSupported => {}
-                begun => return begun,
-            }
+    /// False when the store has no multipart uploads.
+    async fn put_file_in_parts(&self, path: &Path, source: &Source, kind: Kind) -> Result<bool, StoreError> {
+        if self.keeps_headers.load(Ordering::Relaxed)
+            && self.put_parts(path, source, self.headers(kind)).await?
+        {
+            return Ok(true);
         }
-        let begun = self.store.put_multipart_opts(path, with_headers(Attributes::new())).await?;
-        self.keeps_headers.store(false, Ordering::Relaxed);
-        Ok(begun)
+        // Either the headers or the parts are what it cannot do: without headers, it tells.
+        let sent = self.put_parts(path, source, Attributes::new()).await?;
+        if sent {
+            self.keeps_headers.store(false, Ordering::Relaxed);
+        }
+        Ok(sent)
+    }
+
+    /// Sends an object in parts. False, and nothing was sent, when the store cannot do that with these headers.
+    pub(super) async fn put_parts(
+        &self,
+        path: &Path,
+        source: &Source,
+        headers: Attributes,
+    ) -> Result<bool, StoreError> {
+        let failed = |error: BoxError| self.failed(format!("write '{path}' in parts"), error);
+        let options = PutMultipartOptions { attributes: headers, ..PutMultipartOptions::default() };
+        let begun = match self.store.put_multipart_opts(path, options).await {
+            Ok(begun) => begun,
+            Err(error) if answer(&error) == Answer::NotSupported => return Ok(false),
+            Err(error) => return Err(failed(error.into())),
+        };
+        let mut upload = AbortOnDrop(Some(begun));
+        let Err(error) = self.send_parts(&mut upload, source).await else {
+            upload.0 = None;
+            return Ok(true);
+        };
+        if let Some(mut begun) = upload.0.take()
+            && let Err(error) = begun.abort().await
+        {
+            tracing::warn!(store = %self.uri, key = %path, %error, "cannot abort a multipart upload");
+        }
+        Err(failed(error))
     }
 
     async fn send_parts(&self, upload: &mut AbortOnDrop, source: &Source) -> Result<(), BoxError> {
@@ -196,10 +198,6 @@ impl Objects {
 /// The part size for a file: the one asked for, or what keeps the file within the number of parts that S3 allows.
 fn part_size(file_size: u64, asked: u64) -> u64 {
     asked.max(LEAST_PART).max(file_size.div_ceil(MOST_PARTS))
-}
-
-fn with_headers(attributes: Attributes) -> PutMultipartOptions {
-    PutMultipartOptions { attributes, ..PutMultipartOptions::default() }
 }
 
 /// A multipart upload that is aborted when the task that drives it is cancelled: its parts would cost money for ever.

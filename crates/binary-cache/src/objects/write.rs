@@ -8,7 +8,7 @@ use nars3_store_api::StoreError;
 use object_store::path::Path;
 use object_store::{Attribute, Attributes, PutMode, PutOptions, PutPayload, UpdateVersion};
 
-use super::{Answer, Kind, Objects, answer, encode};
+use super::{Answer, Kind, Objects, Source, answer, encode};
 
 /// When an object is to be written.
 #[derive(Debug, Clone)]
@@ -46,11 +46,20 @@ impl Objects {
                 .map_err(|error| self.failed(format!("write '{key}'"), error))?;
             let mut headers = self.headers(kind);
             headers.insert(Attribute::ContentEncoding, method.to_string().into());
+            if matches!(mode, Mode::Always) && self.in_parts(encoded.len() as u64) {
+                let source = Source::Memory(encoded.clone());
+                if self.put_parts(&path, &source, headers.clone()).await? {
+                    return Ok(Written::Now);
+                }
+            }
             if let Some(written) = self.put(&path, encoded, &headers, &mode).await? {
                 return Ok(written);
             }
             // The store keeps no headers, as was just found out: without its header, an encoded document would be
             // unreadable.
+        }
+        if matches!(mode, Mode::Always) && self.in_parts(body.len() as u64) {
+            return self.put_file(key, &Source::Memory(body), kind, true).await;
         }
         self.put_with_or_without_headers(&path, body, kind, &mode).await
     }
@@ -82,36 +91,30 @@ impl Objects {
         headers: &Attributes,
         mode: &Mode,
     ) -> Result<Option<Written>, StoreError> {
-        if matches!(mode, Mode::Always) || self.conditional.load(Ordering::Relaxed) {
-            let error = match self.put_once(path, body.clone(), headers, mode).await {
-                Ok(()) => return Ok(Some(Written::Now)),
-                Err(error) => error,
-            };
-            match (answer(&error), mode) {
-                (Answer::Exists | Answer::Changed, Mode::IfAbsent | Mode::IfUnchanged(_)) => {
-                    return Ok(Some(Written::Not));
-                }
-                (Answer::NotSupported, Mode::Always) if headers.is_empty() => {
-                    return Err(self.failed(format!("write '{path}'"), error));
-                }
-                (Answer::NotSupported, Mode::Always) => {
-                    self.keeps_headers.store(false, Ordering::Relaxed);
-                    return Ok(None);
-                }
-                // Either the condition or the headers are what it cannot do: without the condition, it will tell.
-                (Answer::NotSupported, _) => {
-                    return self.put_unconditionally(path, body, headers, mode).await;
-                }
-                // The condition makes a request that clients may not repeat blindly after a lost answer, and that
-                // some servers refuse with codes of their own. Without it, the client repeats as often as it does.
-                (Answer::Failed, Mode::IfAbsent) => {
-                    tracing::debug!(store = %self.uri, key = %path, %error, "conditional write failed");
-                    return self.put_unconditionally(path, body, headers, mode).await;
-                }
-                _ => return Err(self.failed(format!("write '{path}'"), error)),
+        let error = match self.put_once(path, body.clone(), headers, mode).await {
+            Ok(()) => return Ok(Some(Written::Now)),
+            Err(error) => error,
+        };
+        match (answer(&error), mode) {
+            (Answer::Exists | Answer::Changed, Mode::IfAbsent | Mode::IfUnchanged(_)) => {
+                Ok(Some(Written::Not))
             }
+            (Answer::NotSupported, Mode::Always) if !headers.is_empty() => {
+                self.keeps_headers.store(false, Ordering::Relaxed);
+                Ok(None)
+            }
+            // Either the condition or the headers are what it cannot do: without the condition, it tells.
+            (Answer::NotSupported, Mode::IfAbsent | Mode::IfUnchanged(_)) => {
+                self.put_unconditionally(path, body, headers, mode).await
+            }
+            // The condition makes a request that clients may not repeat blindly after a lost answer, and that some
+            // servers refuse with codes of their own. Without it, the client repeats as often as it does.
+            (Answer::Failed, Mode::IfAbsent) => {
+                tracing::debug!(store = %self.uri, key = %path, %error, "conditional write failed");
+                self.put_unconditionally(path, body, headers, mode).await
+            }
+            _ => Err(self.failed(format!("write '{path}'"), error)),
         }
-        self.put_unconditionally(path, body, headers, mode).await
     }
 
     /// The condition of `mode` by a look before the write: two writers may still meet between the two.

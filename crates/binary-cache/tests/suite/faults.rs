@@ -1,1 +1,386 @@
+//! What happens when the object store fails: in the middle of a body, at a part, at a condition.
 
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use nars3_compression::Compression;
+use nars3_store_api::{NarStream, StageOptions, Store, StoreError};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+};
+
+use tokio::sync::Notify;
+
+use crate::support::*;
+
+/// What fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// Bodies of NARs break with an error after this many bytes.
+    BreakAfter(usize),
+    /// Bodies of NARs end without an error after this many bytes.
+    EndAfter(usize),
+    /// Bodies of NARs never give a byte.
+    Mute,
+    /// PUTs of keys with this suffix fail.
+    Put(&'static str),
+    /// Conditional PUTs fail as by a server that does not know conditions.
+    Conditions,
+    /// Conditional PUTs succeed, and their answer is lost.
+    LostAnswer,
+    /// The second part of every upload fails.
+    Part,
+    /// The second part of every upload never ends.
+    StuckPart,
+    /// Every read is answered with 403 and this code.
+    Denied(&'static str),
+    /// Listings are answered with 403.
+    List,
+}
+
+/// Memory, with a fault.
+#[derive(Debug)]
+struct Faulty {
+    inner: InMemory,
+    fault: Fault,
+    aborted: Arc<AtomicU64>,
+    stuck: Arc<Notify>,
+    abort_seen: Arc<Notify>,
+}
+
+impl Faulty {
+    fn new(fault: Fault) -> Arc<Self> {
+        Self::over(InMemory::new(), fault)
+    }
+
+    fn over(inner: InMemory, fault: Fault) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            fault,
+            aborted: Arc::default(),
+            stuck: Arc::default(),
+            abort_seen: Arc::default(),
+        })
+    }
+
+    fn error(&self) -> Error {
+        Error::Generic { store: "faulty", source: format!("{:?}", self.fault).into() }
+    }
+}
+
+impl fmt::Display for Faulty {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("faulty")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Faulty {
+    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        match self.fault {
+            Fault::Put(suffix) if path.as_ref().ends_with(suffix) => Err(self.error()),
+            Fault::Conditions if options.mode != PutMode::Overwrite => Err(self.error()),
+            Fault::LostAnswer if options.mode != PutMode::Overwrite => {
+                self.inner.put_opts(path, payload, options).await?;
+                Err(self.error())
+            }
+            _ => self.inner.put_opts(path, payload, options).await,
+        }
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        path: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        let inner = self.inner.put_multipart_opts(path, options).await?;
+        Ok(Box::new(FaultyUpload {
+            inner,
+            fault: self.fault,
+            parts: 0,
+            aborted: Arc::clone(&self.aborted),
+            stuck: Arc::clone(&self.stuck),
+            abort_seen: Arc::clone(&self.abort_seen),
+        }))
+    }
+
+    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        if let Fault::Denied(code) = self.fault {
+            let source = format!("<Code>{code}</Code>").into();
+            return Err(Error::PermissionDenied { path: path.to_string(), source });
+        }
+        let mut found = self.inner.get_opts(path, options).await?;
+        let (limit, breaks) = match self.fault {
+            Fault::BreakAfter(limit) => (limit, true),
+            Fault::EndAfter(limit) => (limit, false),
+            Fault::Mute => (0, true),
+            _ => return Ok(found),
+        };
+        if path.as_ref().starts_with("nar/") {
+            let nothing = GetResultPayload::Stream(futures::stream::empty().boxed());
+            let GetResultPayload::Stream(body) = std::mem::replace(&mut found.payload, nothing) else {
+                panic!("memory streams");
+            };
+            let pieces: Vec<_> = body.try_collect().await?;
+            let whole = bytes::Bytes::from(pieces.concat());
+            let cut = whole.slice(..limit.min(whole.len()));
+            let end = (breaks && cut.len() < whole.len()).then(|| Err(self.error()));
+            let pieces = futures::stream::iter([Ok(cut)]).chain(futures::stream::iter(end));
+            found.payload = GetResultPayload::Stream(pieces.boxed());
+        }
+        Ok(found)
+    }
+
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(paths)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        if self.fault == Fault::List {
+            let error = Error::PermissionDenied { path: String::new(), source: "ListBucket".into() };
+            return futures::stream::iter([Err(error)]).boxed();
+        }
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+#[derive(Debug)]
+struct FaultyUpload {
+    inner: Box<dyn MultipartUpload>,
+    fault: Fault,
+    parts: usize,
+    aborted: Arc<AtomicU64>,
+    stuck: Arc<Notify>,
+    abort_seen: Arc<Notify>,
+}
+
+#[async_trait]
+impl MultipartUpload for FaultyUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        self.parts += 1;
+        match self.fault {
+            Fault::Part if self.parts == 2 => {
+                Box::pin(async { Err(Error::Generic { store: "faulty", source: "part 2".into() }) })
+            }
+            Fault::StuckPart if self.parts == 2 => {
+                let stuck = Arc::clone(&self.stuck);
+                Box::pin(async move {
+                    stuck.notify_one();
+                    std::future::pending().await
+                })
+            }
+            _ => self.inner.put_part(data),
+        }
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        self.inner.complete().await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.aborted.fetch_add(1, Ordering::Relaxed);
+        self.abort_seen.notify_one();
+        self.inner.abort().await
+    }
+}
+
+fn sample() -> Sample {
+    Sample::file("sample", &noise(100_000))
+}
+
+/// A store with the sample in it that has `fault`.
+async fn filled(fault: Fault) -> (Sample, Arc<Faulty>) {
+    let inner = InMemory::new();
+    let objects: Arc<dyn ObjectStore> = Arc::new(inner.clone());
+    let sample = sample();
+    add(&plain(&objects).await, &sample).await;
+    (sample, Faulty::over(inner, fault))
+}
+
+async fn read(sample: &Sample, objects: &Arc<Faulty>) -> (std::result::Result<Vec<u8>, StoreError>, u64) {
+    let objects: Arc<dyn ObjectStore> = Arc::clone(objects) as _;
+    let cache = plain(&objects).await;
+    let nar = fetch(&cache, &sample.info).await;
+    (nar, cache.stats().gets())
+}
+
+#[tokio::test]
+async fn a_broken_body_is_resumed_where_it_broke() {
+    for fault in [Fault::BreakAfter(30_000), Fault::EndAfter(30_000)] {
+        let (sample, objects) = filled(fault).await;
+        let (nar, gets) = read(&sample, &objects).await;
+        assert_eq!(nar.unwrap(), sample.nar);
+        assert_eq!(gets, 2 + 4, "cache info, narinfo, and four times thirty thousand bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_never_comes_is_given_up() {
+    let (sample, objects) = filled(Fault::Mute).await;
+    let (nar, gets) = read(&sample, &objects).await;
+    let error = nar.unwrap_err();
+    assert!(matches!(error, StoreError::Backend { .. }), "{error}");
+    assert_eq!(gets, 2 + 1 + 5);
+}
+
+#[tokio::test]
+async fn a_failed_part_aborts_the_upload_and_publishes_nothing() {
+    let objects = Faulty::new(Fault::Part);
+    let store: Arc<dyn ObjectStore> = Arc::clone(&objects) as _;
+    let mut options = compressed_by(Compression::None);
+    options.limits.multipart_threshold = 1;
+    let sample = Sample::file("large", &noise(11_000_000));
+    let cache = open(&store, options).await;
+    let error = stage_and_publish(&cache, &sample).await.unwrap_err();
+    assert!(error.to_string().ends_with("in parts"), "{error}");
+    assert_eq!(objects.aborted.load(Ordering::Relaxed), 1);
+    assert_eq!(keys(&store).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_cancelled_upload_is_aborted() {
+    let objects = Faulty::new(Fault::StuckPart);
+    let store: Arc<dyn ObjectStore> = Arc::clone(&objects) as _;
+    let mut options = compressed_by(Compression::None);
+    options.limits.multipart_threshold = 1;
+    let sample = Sample::file("large", &noise(11_000_000));
+    let cache = open(&store, options).await;
+    let staging = tokio::spawn(async move {
+        cache.stage(sample.info.clone(), sample.stream(), StageOptions::default()).await
+    });
+    objects.stuck.notified().await;
+    staging.abort();
+    assert!(staging.await.unwrap_err().is_cancelled());
+    objects.abort_seen.notified().await;
+    assert_eq!(objects.aborted.load(Ordering::Relaxed), 1);
+    assert_eq!(keys(&store).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_failed_nar_leaves_no_narinfo() {
+    for suffix in [".nar", "nix-cache-info", ".narinfo"] {
+        let objects = Faulty::new(Fault::Put(suffix));
+        let store: Arc<dyn ObjectStore> = Arc::clone(&objects) as _;
+        let cache = plain(&store).await;
+        let error = stage_and_publish(&cache, &sample()).await.unwrap_err();
+        assert!(error.to_string().contains(suffix), "{error}");
+        assert!(!keys(&store).await.iter().any(|key| key.ends_with(".narinfo")));
+    }
+}
+
+#[tokio::test]
+async fn a_nar_whose_sender_dies_leaves_nothing() {
+    let store = memory();
+    let cache = plain(&store).await;
+    let sample = sample();
+    let (mut sender, nar) = NarStream::channel();
+    sender.send(sample.nar.slice(..1000)).await.unwrap();
+    drop(sender);
+    let error = cache.stage(sample.info.clone(), nar, StageOptions::default()).await.unwrap_err();
+    assert!(matches!(error, StoreError::NarInterrupted), "{error}");
+    assert_eq!(keys(&store).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_server_without_conditions_is_written_to_all_the_same() {
+    let store: Arc<dyn ObjectStore> = Faulty::new(Fault::Conditions);
+    let cache = plain(&store).await;
+    let sample = sample();
+    add(&cache, &sample).await;
+    let twin = plain(&store).await;
+    add(&twin, &sample).await;
+    assert_eq!(fetch(&cache, &sample.info).await.unwrap(), sample.nar);
+    assert!(twin.stats().bytes_sent() > 0);
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_counts() {
+    let store: Arc<dyn ObjectStore> = Faulty::new(Fault::LostAnswer);
+    let cache = plain(&store).await;
+    let sample = sample();
+    add(&cache, &sample).await;
+    assert_eq!(fetch(&plain(&store).await, &sample.info).await.unwrap(), sample.nar);
+}
+
+#[tokio::test]
+async fn bad_credentials_are_not_an_empty_cache() {
+    let store: Arc<dyn ObjectStore> = Faulty::new(Fault::Denied("ExpiredToken"));
+    let error = nars3_binary_cache::BinaryCache::open(store, options()).await.unwrap_err();
+    assert_eq!(error.to_string(), "store 's3://test-cache': cannot read 'nix-cache-info'");
+}
+
+#[tokio::test]
+async fn denied_reads_are_missing_objects_with_one_warning() {
+    let store: Arc<dyn ObjectStore> = Faulty::new(Fault::Denied("AccessDenied"));
+    let warnings = Arc::new(Warnings::default());
+    let mut options = options();
+    options.progress = Arc::clone(&warnings) as _;
+    let cache = open(&store, options).await;
+    for name in ["a", "b"] {
+        assert!(cache.path_info(&Sample::file_path(name)).await.unwrap().is_none());
+    }
+    let warnings = warnings.all();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("s3:ListBucket"));
+}
+
+#[tokio::test]
+async fn where_listing_is_denied_paths_are_asked_for() {
+    let inner = InMemory::new();
+    let store: Arc<dyn ObjectStore> = Arc::new(inner.clone());
+    let cache = plain(&store).await;
+    let samples: Vec<_> = (0..100).map(|number| Sample::file(&format!("s{number}"), b"")).collect();
+    for sample in &samples[..40] {
+        add(&cache, sample).await;
+    }
+    let denied: Arc<dyn ObjectStore> = Faulty::over(inner, Fault::List);
+    let paths: Vec<_> = samples.iter().map(|sample| sample.info.path.clone()).collect();
+    let reader = open(&denied, ascending(options())).await;
+    assert_eq!(reader.valid_paths(&paths).await.unwrap().len(), 40);
+}
+
+#[tokio::test]
+async fn a_path_added_by_somebody_else_is_seen() {
+    let store = memory();
+    let (ours, theirs) = (plain(&store).await, plain(&store).await);
+    let sample = sample();
+    assert!(ours.path_info(&sample.info.path).await.unwrap().is_none());
+    add(&theirs, &sample).await;
+    assert!(ours.path_info(&sample.info.path).await.unwrap().is_some(), "absence is never remembered");
+}
+
+#[tokio::test]
+async fn many_large_paths_at_once_share_little_memory() {
+    let store = memory();
+    let mut options = compressed_by(Compression::None);
+    options.limits.compression_memory = 2 * 1024 * 1024;
+    options.limits.upload_memory = 1024 * 1024;
+    options.limits.spool_memory = 64 * 1024;
+    options.limits.multipart_threshold = 128 * 1024;
+    let cache = open(&store, options).await;
+    let tasks = (0..40).map(|number| {
+        let cache = Arc::clone(&cache);
+        async move {
+            let mut content = noise(300_000);
+            content.push(number);
+            add(&cache, &Sample::file(&format!("s{number}"), &content)).await;
+        }
+    });
+    futures::future::join_all(tasks).await;
+    assert_eq!(keys(&store).await.len(), 81);
+}
