@@ -4,6 +4,8 @@
 //! what it reads and checks neither paths nor hashes: `NarInfoRef` is the same kind of thing (and decodes hashes),
 //! `NarInfo` owns and checks everything. The plain loop builds a `NarInfo` as well, from the same parts.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "helpers of tests are tests")]
+
 #[path = "../tests/support/mod.rs"]
 mod support;
 

@@ -1,11 +1,13 @@
 //! 978 real narinfos of cache.nixos.org: each is read, printed back, and its signature checked.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "helpers of tests are tests")]
+
 mod support;
 
 use std::collections::BTreeMap;
 
 use nars3_narinfo::{Compression, Flags, NarInfo, NarInfoRef, PathInfo};
-use nars3_store_path::{Algorithm, Hash, PublicKeys, StoreDir, StorePath};
+use nars3_store_path::{Algorithm, Hash, PublicKeys, Signature, StoreDir, StorePath};
 
 const PUBLIC_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
 
@@ -56,9 +58,7 @@ fn borrowed_and_owned_agree() {
         assert_eq!(borrowed.ca, narinfo.info.ca);
         assert_eq!(borrowed.deriver, narinfo.info.deriver.as_ref().map(StorePath::base_name));
         assert!(borrowed.references.iter().eq(narinfo.info.references.iter().map(StorePath::base_name)));
-        assert!(
-            borrowed.signatures.iter().eq(narinfo.info.signatures.iter().map(|signature| signature.as_str()))
-        );
+        assert!(borrowed.signatures.iter().eq(narinfo.info.signatures.iter().map(Signature::as_str)));
         assert_eq!(borrowed.to_text(), narinfo.to_text(&store_dir));
     }
 }
@@ -112,7 +112,7 @@ const TAMPERINGS: [Tampering; 13] = [
     ("FileSize", false, |narinfo| narinfo.file_size = None),
     ("Deriver", false, |narinfo| narinfo.info.deriver = Some(other_path())),
     ("CA", false, |narinfo| {
-        narinfo.info.ca = "text:sha256:1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s".parse().ok()
+        narinfo.info.ca = "text:sha256:1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s".parse().ok();
     }),
 ];
 
@@ -164,6 +164,5 @@ fn lint_finds_nothing_but_the_system_lines() {
     }
     found.sort();
     found.dedup();
-    println!("{found:#?}");
     assert!(found.iter().all(|finding| finding.contains("is no field that Nix knows")), "{found:?}");
 }

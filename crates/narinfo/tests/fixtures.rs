@@ -1,5 +1,7 @@
 //! Caches that Nix 2.8 wrote (`fixtures/make.sh`): every file of them is read, and written back the same.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "helpers of tests are tests")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

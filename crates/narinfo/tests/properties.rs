@@ -1,5 +1,7 @@
 //! What holds for every narinfo, listing and JSON, with inputs made up by proptest.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "helpers of tests are tests")]
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,6 +2,8 @@
 //!
 //! Nix gets each narinfo in a `file://` cache and is asked for `nix path-info --json` of it.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "helpers of tests are tests")]
+
 mod support;
 
 use std::path::Path;
@@ -113,7 +115,7 @@ fn nix_reads_and_refuses_what_is_read_and_refused_here() {
         spoilt(&narinfo.to_text(&StoreDir::default())).prop_map(move |text| (narinfo.clone(), text))
     });
     let (mut read, mut refused, mut flags_seen) = (0, 0, Flags::NONE);
-    for (original, text) in samples(&strategy, 400) {
+    for (original, text) in samples(&strategy, 250) {
         let path = &original.info.path;
         cache.write(&original.key(), &text);
         let theirs = cache.path_info(path);
@@ -136,8 +138,7 @@ fn nix_reads_and_refuses_what_is_read_and_refused_here() {
             (ours, theirs) => panic!("ours: {ours:?}\ntheirs: {theirs:?}\n{text}"),
         }
     }
-    println!("read {read}, refused {refused}, with {flags_seen}");
-    assert!(read > 100 && refused > 30, "read {read}, refused {refused}");
+    assert!(read > 100 && refused > 20, "read {read}, refused {refused}");
     assert!(flags_seen.names().count() > 10, "{flags_seen}");
 }
 

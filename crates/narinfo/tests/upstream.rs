@@ -8,6 +8,8 @@
 //! | `nix-2.36-dev/nar-listing/shallow.json` | written; reading is refused | its entries have no type, so it is no listing that can be read |
 //! | `nix-2.29.1/*/impure.json` | read and written | its signatures are no signatures to HEAD; here any text is one |
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "helpers of tests are tests")]
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

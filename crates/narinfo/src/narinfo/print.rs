@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use nars3_store_path::{ContentAddress, Hash, StoreDir, nix32};
+use nars3_store_path::{ContentAddress, Hash, Signature, StoreDir, StorePath, nix32};
 
 use super::signatures::by_key;
 use super::{Flags, NarInfo, NarInfoRef};
@@ -20,14 +20,14 @@ pub(super) fn print(narinfo: &NarInfo, store_dir: &StoreDir) -> String {
     text.optional_number("FileSize: ", narinfo.file_size);
     text.optional_hash("NarHash: ", Some(&info.nar_hash));
     text.optional_number("NarSize: ", Some(info.nar_size));
-    text.list("References: ", info.references.iter().map(|reference| reference.base_name()));
+    text.list("References: ", info.references.iter().map(StorePath::base_name));
     if let Some(deriver) = &info.deriver {
         text.line("Deriver: ", [deriver.base_name()]);
     }
     if narinfo.flags.contains(Flags::SIGNATURES_BY_KEY) {
-        text.lines("Sig: ", by_key(&info.signatures).into_iter().map(|signature| signature.as_str()));
+        text.lines("Sig: ", by_key(&info.signatures).into_iter().map(Signature::as_str));
     } else {
-        text.lines("Sig: ", info.signatures.iter().map(|signature| signature.as_str()));
+        text.lines("Sig: ", info.signatures.iter().map(Signature::as_str));
     }
     text.content_address(info.ca.as_ref());
     text.0

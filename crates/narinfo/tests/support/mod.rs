@@ -1,7 +1,6 @@
 //! Where the tests of this crate find their data.
 
-// Each test binary uses a part of this.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test binary uses a part of this")]
 
 pub(crate) mod made_up;
 
