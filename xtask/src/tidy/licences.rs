@@ -35,8 +35,9 @@ pub(crate) fn dependencies(shell: &Shell, selection: &[&str]) -> Result<Vec<Pack
     )
     .quiet()
     .read()?;
-    let mut lines: Vec<&str> =
-        tree.lines().filter(|line| !line.contains(" (/") && line.contains('|')).collect();
+    // Our own packages show their directory; a package that stands in the tree twice has a mark the second time.
+    let lines = tree.lines().map(|line| line.trim_end_matches(" (*)"));
+    let mut lines: Vec<&str> = lines.filter(|line| !line.contains(" (/") && line.contains('|')).collect();
     lines.sort_unstable();
     lines.dedup();
     lines.into_iter().map(|line| package(line).with_context(|| format!("cargo tree said '{line}'"))).collect()

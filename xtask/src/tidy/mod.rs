@@ -31,7 +31,7 @@ const RULES: [Rule; 10] = [
             .run()?)
     }),
     ("documentation", |shell| {
-        Ok(cmd!(shell, "cargo doc --locked --workspace --no-deps --document-private-items --quiet")
+        Ok(cmd!(shell, "cargo doc --locked --workspace --no-deps --quiet")
             .env("RUSTDOCFLAGS", "-Dwarnings")
             .quiet()
             .run()?)
