@@ -11,7 +11,7 @@ const PARTIAL: u8 = 3;
 pub(crate) struct CliError {
     error: anyhow::Error,
     hints: Vec<String>,
-    code: u8,
+    code: ExitCode,
 }
 
 pub(crate) type CliResult<T = ()> = Result<T, CliError>;
@@ -29,13 +29,18 @@ impl CliError {
     }
 
     #[must_use]
-    pub(crate) fn partial(mut self) -> Self {
-        self.code = PARTIAL;
+    pub(crate) fn partial(self) -> Self {
+        self.with_code(ExitCode::from(PARTIAL))
+    }
+
+    #[must_use]
+    pub(crate) fn with_code(mut self, code: ExitCode) -> Self {
+        self.code = code;
         self
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(self.code)
+        self.code
     }
 
     /// Nobody reads our output any more (`nars3 … | head`): not worth a word.
@@ -53,7 +58,7 @@ where
     E: Into<anyhow::Error>,
 {
     fn from(error: E) -> Self {
-        Self { error: error.into(), hints: Vec::new(), code: 1 }
+        Self { error: error.into(), hints: Vec::new(), code: ExitCode::FAILURE }
     }
 }
 
@@ -62,6 +67,11 @@ impl fmt::Display for CliError {
         write!(formatter, "{}", self.error)?;
         let mut last = self.error.to_string();
         for cause in self.error.chain().skip(1) {
+            // S3's own words say it better than the chain of HTTP errors below them.
+            if let Some(s3) = crate::hints::s3_error(cause) {
+                write!(formatter, "\n  because: {s3}")?;
+                break;
+            }
             let text = cause.to_string();
             // Some libraries repeat their cause in their own message.
             if !last.ends_with(&text) {

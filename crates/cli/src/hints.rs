@@ -4,8 +4,13 @@ use nars3_s3::{S3Error, S3ErrorKind};
 
 /// What to do about the S3 error that `error` was caused by, if one was.
 pub(crate) fn of_s3(error: &anyhow::Error) -> Option<String> {
-    let s3 = error.chain().find_map(|cause| cause.downcast_ref::<object_store::Error>()).map(S3Error::of)?;
-    hint(&s3)
+    error.chain().find_map(s3_error).and_then(|error| hint(&error))
+}
+
+/// `cause` in S3's terms, if it is an error of a request to S3. (A cache in a directory fails with the same type.)
+pub(crate) fn s3_error(cause: &(dyn std::error::Error + 'static)) -> Option<S3Error> {
+    let error = S3Error::of(cause.downcast_ref::<object_store::Error>()?);
+    (error.status.is_some() || error.host.is_some()).then_some(error)
 }
 
 fn hint(error: &S3Error) -> Option<String> {

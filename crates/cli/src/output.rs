@@ -60,6 +60,11 @@ pub(crate) fn human_bytes(bytes: u64) -> String {
     format!("{value:.1} {unit}")
 }
 
+/// `1 path`, `2 paths`.
+pub(crate) fn count_paths(count: u64) -> String {
+    if count == 1 { "1 path".to_owned() } else { format!("{count} paths") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::human_bytes;

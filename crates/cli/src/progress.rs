@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nars3_store_api::{Event, Progress};
 
-use crate::output::human_bytes;
+use crate::output::{count_paths, human_bytes};
 
 /// Which way progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -89,7 +89,7 @@ impl Bar {
         ) {
             bar.set_style(style.progress_chars("=> "));
         }
-        bar.set_message(format!("0/{paths} paths"));
+        bar.set_message(format!("0/{}", count_paths(paths)));
         bar.enable_steady_tick(Duration::from_millis(200));
         self.screen.set_bar(Some(bar.clone()));
         *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some((bar, 0, paths));
@@ -100,7 +100,7 @@ impl Progress for Bar {
     fn report(&self, event: Event<'_>) {
         match event {
             Event::Planned { paths, nar_bytes, .. } => return self.begin(paths, nar_bytes),
-            Event::Warning { message } => return self.screen.line(&format!("warning: {message}")),
+            Event::Warning { message } => return tracing::warn!("{message}"),
             Event::PathFailed { path, reason } => {
                 return self.screen.line(&format!("failed: {path}: {reason}"));
             }
@@ -112,7 +112,7 @@ impl Progress for Bar {
             Event::NarBytes { bytes, .. } => bar.inc(bytes),
             Event::PathFinished { .. } => {
                 *done += 1;
-                bar.set_message(format!("{done}/{total} paths"));
+                bar.set_message(format!("{done}/{}", count_paths(*total)));
                 if done == total {
                     bar.finish_and_clear();
                     self.screen.set_bar(None);
@@ -144,13 +144,14 @@ struct Lines {
 impl Progress for Lines {
     fn report(&self, event: Event<'_>) {
         match event {
-            Event::Warning { message } => self.screen.line(&format!("warning: {message}")),
+            Event::Warning { message } => tracing::warn!("{message}"),
             Event::PathFailed { path, reason } => self.screen.line(&format!("failed: {path}: {reason}")),
             _ if self.silent => {}
             Event::Planned { paths, nar_bytes, present } => {
                 self.total.store(paths, Ordering::Relaxed);
                 let size = human_bytes(nar_bytes);
-                self.screen.line(&format!("copying {paths} paths ({size}), {present} are there already"));
+                self.screen
+                    .line(&format!("copying {} ({size}), {present} there already", count_paths(paths)));
             }
             Event::PathFinished { path, nar_size } => {
                 let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;

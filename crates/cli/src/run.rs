@@ -4,10 +4,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Parser;
+use nars3_binary_cache::BinaryCache;
 use nars3_store_api::Progress;
 
 use crate::args::{Cli, Command};
@@ -20,6 +21,10 @@ use crate::{logging, progress};
 /// What a shell expects of a command that Ctrl-C ended: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
+/// Time for the last words to servers after Ctrl-C: multipart uploads that were under way are aborted, because their
+/// parts would cost money for ever.
+const FAREWELL: Duration = Duration::from_millis(300);
+
 /// How long blocking work may take to notice that the command is over, before the process ends under it.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -31,6 +36,8 @@ pub(crate) struct Context {
     pub(crate) progress: Arc<dyn Progress>,
     /// Credentials and counters of all S3 stores of this command.
     pub(crate) s3: nars3_s3::Environment,
+    /// The caches that were opened, for `--stats`.
+    pub(crate) caches: Arc<Mutex<Vec<Arc<BinaryCache>>>>,
 }
 
 /// Runs the command line `arguments`, the program's name first.
@@ -60,19 +67,25 @@ fn start(cli: Cli, screen: &Screen) -> CliResult<ExitCode> {
     let nix = load_nix_settings(&environment)?;
     let mode = if cli.global.quiet { progress::ProgressMode::None } else { cli.global.progress };
     let s3 = s3_environment(&environment, &nix);
-    let context = Context { environment, nix, progress: progress::observer(mode, screen), s3 };
+    let context =
+        Context { environment, nix, progress: progress::observer(mode, screen), s3, caches: Arc::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(async {
         tokio::select! {
             result = execute(cli.command, &context) => result.map(|()| ExitCode::SUCCESS),
             // The command's future is dropped here: its tasks end, its streams break off, nothing gets published.
-            signal = interrupted() => signal.map(|()| {
+            signal = interrupted() => {
+                signal?;
                 screen.line("interrupted; what was copied so far is complete and valid");
-                ExitCode::from(INTERRUPTED)
-            }),
+                tokio::time::sleep(FAREWELL).await;
+                Ok(ExitCode::from(INTERRUPTED))
+            }
         }
     });
     runtime.shutdown_timeout(GRACE);
+    if cli.global.stats {
+        print_stats(&context, screen);
+    }
     code
 }
 
@@ -83,6 +96,25 @@ fn s3_environment(environment: &Environment, nix: &NixSettings) -> nars3_s3::Env
     match named.or_else(|| nix.get("ssl-cert-file").map(PathBuf::from)) {
         Some(file) => nars3_s3::Environment::of_process().with_ca_bundle(file),
         None => nars3_s3::Environment::of_process(),
+    }
+}
+
+/// What the command cost: requests and bytes of each cache, retries not seen there.
+fn print_stats(context: &Context, screen: &Screen) {
+    for cache in context.caches.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        screen.line(&format!("{cache}: {}", cache.stats()));
+    }
+    let counts = context.s3.stats().counts();
+    if !counts.requests.is_empty() {
+        let by_operation: Vec<_> =
+            counts.requests.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        screen.line(&format!(
+            "S3 requests: {}; {} refused, {} throttled, {} broken off",
+            by_operation.join(", "),
+            counts.refused,
+            counts.throttled,
+            counts.broken
+        ));
     }
 }
 
@@ -103,6 +135,7 @@ async fn execute(command: Command, context: &Context) -> CliResult {
         Command::Add(args) => commands::add::run(args, context).await,
         Command::PathInfo(args) => commands::path_info::run(args, context).await,
         Command::Store(args) => commands::store::run(args, context).await,
+        Command::Log(args) => commands::store::show_log(&args, context).await,
         Command::Key(args) => commands::key::run(args),
         Command::Nar(args) => commands::nar::run(args),
         Command::Hash(args) => commands::hash::run(args),

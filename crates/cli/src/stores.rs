@@ -1,7 +1,7 @@
 //! A store URL becomes an open store: the one place where all kinds of stores are known.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use nars3_binary_cache::{BinaryCache, BinaryCacheOptions, ListingOrder};
 use nars3_nix_store::{LocalStore, LocalStoreOptions};
@@ -27,6 +27,11 @@ pub(crate) enum Purpose<'a> {
         /// `--secret-key-file`.
         secret_key_files: &'a [PathBuf],
     },
+}
+
+impl Purpose<'_> {
+    /// To write to it, with keys from the environment and the URL only.
+    pub(crate) const WRITE: Self = Purpose::Write { trusted_public_keys: &[], secret_key_files: &[] };
 }
 
 /// An open store, and what its URL said of it.
@@ -68,6 +73,29 @@ pub(crate) async fn open_store(
     purpose: Purpose<'_>,
     context: &Context,
 ) -> CliResult<OpenedStore> {
+    open(text, Vec::new(), purpose, context).await
+}
+
+/// Opens the store at `text`; if it is a cache, paths in it may refer to paths in `upstreams`.
+pub(crate) async fn open_cache_with_upstreams(
+    text: &str,
+    upstreams: &[String],
+    purpose: Purpose<'_>,
+    context: &Context,
+) -> CliResult<OpenedStore> {
+    let mut opened = Vec::new();
+    for upstream in upstreams {
+        opened.push(open_store(upstream, Purpose::Read, context).await?.store);
+    }
+    open(text, opened, purpose, context).await
+}
+
+async fn open(
+    text: &str,
+    upstreams: Vec<Arc<dyn Store>>,
+    purpose: Purpose<'_>,
+    context: &Context,
+) -> CliResult<OpenedStore> {
     let parsed = StoreUrl::parse(text).hint(|| {
         "a store is s3://BUCKET?OPTIONS, file:///DIR, http(s)://HOST/…, local, local?root=DIR or auto"
             .to_owned()
@@ -80,15 +108,15 @@ pub(crate) async fn open_store(
     match &url.kind {
         StoreKind::S3(settings) => {
             let objects = s3_objects(settings, context).await?;
-            open_cache(&url, objects, ListingOrder::Ascending, purpose, context).await
+            open_cache(&url, objects, ListingOrder::Ascending, upstreams, purpose, context).await
         }
         StoreKind::File(FileCache { dir, .. }) => {
             let objects = directory_objects(dir, purpose)?;
-            open_cache(&url, objects, ListingOrder::Unordered, purpose, context).await
+            open_cache(&url, objects, ListingOrder::Unordered, upstreams, purpose, context).await
         }
         StoreKind::Http(settings) => {
             let objects = http_objects(settings)?;
-            open_cache(&url, objects, ListingOrder::Unordered, purpose, context).await
+            open_cache(&url, objects, ListingOrder::Unordered, upstreams, purpose, context).await
         }
         StoreKind::Local(settings) => open_local(&url, settings, purpose, context).await,
         StoreKind::Auto(settings) => open_local(&url, &settings.local, purpose, context).await,
@@ -126,6 +154,7 @@ async fn open_cache(
     url: &StoreUrl,
     objects: Arc<dyn ObjectStore>,
     listing: ListingOrder,
+    upstreams: Vec<Arc<dyn Store>>,
     purpose: Purpose<'_>,
     context: &Context,
 ) -> CliResult<OpenedStore> {
@@ -135,8 +164,10 @@ async fn open_cache(
     options.path_info_cache_size = usize::try_from(url.store.path_info_cache_size).unwrap_or(usize::MAX);
     options.progress = Arc::clone(&context.progress);
     options.listing = listing;
+    options.upstreams = upstreams;
     options.secret_keys = signing_keys(url, purpose, context)?;
     let cache = BinaryCache::open(objects, options).await?;
+    context.caches.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&cache));
     Ok(OpenedStore {
         store: Arc::clone(&cache) as Arc<dyn Store>,
         cache: Some(cache),

@@ -8,7 +8,10 @@ mod store;
 pub(crate) use copy::{AddArgs, CopyArgs, PathInfoArgs};
 pub(crate) use keys_and_hashes::{HashArgs, HashCommand, HashConvertArgs, HashPathArgs, KeyArgs, KeyCommand};
 pub(crate) use nar::{NarArgs, NarCommand};
-pub(crate) use store::{StoreArgs, StoreCatArgs, StoreCommand, StoreInfoArgs, StoreLsArgs};
+pub(crate) use store::{
+    LogArgs, StoreArgs, StoreCatArgs, StoreCommand, StoreCopyLogArgs, StoreCopySigsArgs, StoreDeleteArgs,
+    StoreInfoArgs, StoreInitArgs, StoreLsArgs, StoreSignArgs, StoreVerifyArgs,
+};
 
 use std::path::PathBuf;
 
@@ -49,6 +52,9 @@ pub(crate) struct GlobalArgs {
     /// How progress is shown
     #[arg(long, value_enum, default_value = "auto", global = true, value_name = "HOW")]
     pub(crate) progress: ProgressMode,
+    /// Say at the end how many requests and bytes it took
+    #[arg(long, global = true)]
+    pub(crate) stats: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -59,8 +65,10 @@ pub(crate) enum Command {
     Add(AddArgs),
     /// Show what a store knows of store paths
     PathInfo(PathInfoArgs),
-    /// Look into a store
+    /// Look into a store, and look after a cache
     Store(StoreArgs),
+    /// Print the log of a build
+    Log(LogArgs),
     /// Make and convert signing keys
     Key(KeyArgs),
     /// Make, unpack and look into Nix archives

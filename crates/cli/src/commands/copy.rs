@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::args::CopyArgs;
 use crate::error::{CliError, CliResult, ResultExt};
 use crate::installable::store_path;
-use crate::output::{Output, human_bytes, print_line};
+use crate::output::{Output, count_paths, human_bytes, print_line};
 use crate::run::Context;
 use crate::stores::{Purpose, open_store};
 
@@ -75,8 +75,8 @@ fn print_plan(plan: &Plan, source: &dyn Store, as_json: bool) -> CliResult {
             ))?;
         }
         output.line(format_args!(
-            "would copy {} paths, {} of NARs; {} are there already",
-            plan.paths.len(),
+            "would copy {}, {} of NARs; {} there already",
+            count_paths(plan.paths.len() as u64),
             human_bytes(plan.nar_bytes()),
             plan.present
         ))?;

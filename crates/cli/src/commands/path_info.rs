@@ -16,6 +16,9 @@ use crate::output::{Output, human_bytes, print_line};
 use crate::run::Context;
 use crate::stores::{Purpose, open_store};
 
+/// Path infos that `--all` asks for at once.
+const CONCURRENT_QUERIES: usize = 64;
+
 pub(crate) async fn run(args: PathInfoArgs, context: &Context) -> CliResult {
     let opened = open_store(&args.store, Purpose::Read, context).await?;
     let store = opened.store;
@@ -38,14 +41,20 @@ pub(crate) async fn run(args: PathInfoArgs, context: &Context) -> CliResult {
 
 async fn roots(args: &PathInfoArgs, store: &dyn Store) -> CliResult<Vec<StorePath>> {
     if args.all {
-        let hash_parts: Vec<_> = store.list().try_collect().await?;
-        let mut paths = Vec::with_capacity(hash_parts.len());
-        for hash_part in hash_parts {
-            paths.extend(store.path_from_hash_part(&hash_part).await?);
-        }
-        return Ok(paths);
+        return all_paths(store).await;
     }
     args.paths.iter().map(|path| store_path(path, store.store_dir())).collect()
+}
+
+/// All valid paths of a store. A path that is deleted meanwhile is none of them.
+pub(crate) async fn all_paths(store: &dyn Store) -> CliResult<Vec<StorePath>> {
+    let paths: Vec<Option<StorePath>> = store
+        .list()
+        .map_ok(|hash_part| async move { store.path_from_hash_part(&hash_part).await })
+        .try_buffer_unordered(CONCURRENT_QUERIES)
+        .try_collect()
+        .await?;
+    Ok(paths.into_iter().flatten().collect())
 }
 
 type Closure = HashMap<StorePath, Arc<PathInfo>>;

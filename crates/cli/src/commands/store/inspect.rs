@@ -1,4 +1,4 @@
-//! `nars3 store …`.
+//! `nars3 store ls`, `nars3 store cat`.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,42 +6,25 @@ use std::path::Path;
 use nars3_nar::{Decoder, Event, Limits, ListingSink};
 use nars3_narinfo::{Listing, PathInfo};
 use nars3_store_api::{NarStream, StoreError};
-use serde_json::json;
 
-use super::listing::{ListingStyle, print_listing};
-use crate::args::{StoreArgs, StoreCatArgs, StoreCommand, StoreInfoArgs, StoreLsArgs};
+use crate::args::{StoreCatArgs, StoreLsArgs};
+use crate::commands::listing::{ListingStyle, print_listing};
 use crate::error::{CliError, CliResult};
 use crate::installable::store_path_and_inside;
-use crate::output::{Output, print_line};
+use crate::output::Output;
 use crate::run::Context;
 use crate::stores::{OpenedStore, Purpose, open_store};
 
-pub(crate) async fn run(args: StoreArgs, context: &Context) -> CliResult {
-    match args.command {
-        StoreCommand::Info(args) => info(&args, context).await,
-        StoreCommand::Ls(args) => ls(&args, context).await,
-        StoreCommand::Cat(args) => cat(&args, context).await,
-    }
-}
-
-async fn info(args: &StoreInfoArgs, context: &Context) -> CliResult {
-    let opened = open_store(&args.store, Purpose::Read, context).await?;
-    let facts = opened.facts();
-    if args.json {
-        return print_line(json!(facts.into_iter().collect::<std::collections::BTreeMap<_, _>>()));
-    }
-    let mut output = Output::stdout();
-    for (name, value) in facts {
-        output.line(format_args!("{name}: {value}"))?;
-    }
-    output.finish()
-}
-
-async fn ls(args: &StoreLsArgs, context: &Context) -> CliResult {
+pub(super) async fn ls(args: &StoreLsArgs, context: &Context) -> CliResult {
     let opened = open_store(&args.store, Purpose::Read, context).await?;
     let (info, inside) = find(&opened, &args.path).await?;
-    let nar = opened.store.nar(&info).await?;
-    let listing = tokio::task::spawn_blocking(move || listing_of(nar)).await??;
+    let listing = match &opened.cache {
+        Some(cache) => cache.listing(&info.path).await?,
+        None => {
+            let nar = opened.store.nar(&info).await?;
+            tokio::task::spawn_blocking(move || listing_of(nar)).await??
+        }
+    };
     let style = ListingStyle {
         long: args.long,
         recursive: args.recursive,
@@ -51,9 +34,13 @@ async fn ls(args: &StoreLsArgs, context: &Context) -> CliResult {
     print_listing(&listing, inside.trim_start_matches('/'), &args.path.display().to_string(), style)
 }
 
-async fn cat(args: &StoreCatArgs, context: &Context) -> CliResult {
+pub(super) async fn cat(args: &StoreCatArgs, context: &Context) -> CliResult {
     let opened = open_store(&args.store, Purpose::Read, context).await?;
     let (info, inside) = find(&opened, &args.path).await?;
+    if let Some(cache) = &opened.cache {
+        let file = cache.open_file(&info.path, &inside).await?;
+        return tokio::task::spawn_blocking(move || print_stream(file.contents)).await?;
+    }
     let nar = opened.store.nar(&info).await?;
     let shown = args.path.display().to_string();
     tokio::task::spawn_blocking(move || print_file(nar, inside.trim_start_matches('/'), &shown)).await?
@@ -76,6 +63,14 @@ fn listing_of(mut nar: NarStream) -> CliResult<Listing> {
         sink.write_all(&chunk)?;
     }
     Ok(sink.finish()?)
+}
+
+fn print_stream(mut contents: NarStream) -> CliResult {
+    let mut output = Output::stdout();
+    while let Some(chunk) = contents.blocking_next()? {
+        output.write_all(&chunk)?;
+    }
+    output.finish()
 }
 
 /// Prints the regular file at `inside` of a NAR as it streams by. The rest of the NAR is read as well: only at its end

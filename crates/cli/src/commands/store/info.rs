@@ -1,0 +1,35 @@
+//! `nars3 store info`, `nars3 store init`.
+
+use nars3_narinfo::CacheInfo;
+use serde_json::json;
+
+use super::cache;
+use crate::args::{StoreInfoArgs, StoreInitArgs};
+use crate::error::CliResult;
+use crate::output::{Output, print_line};
+use crate::run::Context;
+use crate::stores::{Purpose, open_store};
+
+pub(super) async fn info(args: &StoreInfoArgs, context: &Context) -> CliResult {
+    let opened = open_store(&args.store, Purpose::Read, context).await?;
+    let facts = opened.facts();
+    if args.json {
+        return print_line(json!(facts.into_iter().collect::<std::collections::BTreeMap<_, _>>()));
+    }
+    let mut output = Output::stdout();
+    for (name, value) in facts {
+        output.line(format_args!("{name}: {value}"))?;
+    }
+    output.finish()
+}
+
+/// Writes `nix-cache-info`. What is not given stays as it was.
+pub(super) async fn init(args: &StoreInitArgs, context: &Context) -> CliResult {
+    let cache = cache(open_store(&args.store, Purpose::WRITE, context).await?, "init")?;
+    let store_dir = nars3_store_api::Store::store_dir(cache.as_ref()).clone();
+    let mut info = cache.info().cloned().unwrap_or_else(|| CacheInfo::new(store_dir));
+    info.want_mass_query = args.want_mass_query.or(info.want_mass_query);
+    info.priority = args.priority.or(info.priority);
+    cache.initialise(info).await?;
+    Ok(())
+}
