@@ -57,14 +57,18 @@ pub enum JsonProblem {
     ContentAddress(#[source] ContentAddressError),
 }
 
+/// At most so many characters of a key are quoted; a store path has at most 244.
+const LONGEST_KEY: usize = 300;
+
 impl JsonError {
     /// This error, found while reading the value of `key`.
     pub(super) fn under(mut self, key: &str) -> Self {
-        self.path.insert(0, key.to_owned());
+        self.path.insert(0, key.chars().take(LONGEST_KEY).collect());
         self
     }
 }
 
 fn place(path: &[String]) -> String {
-    if path.is_empty() { String::new() } else { format!(" at '{}'", path.join("' '").escape_debug()) }
+    let keys: Vec<String> = path.iter().map(|key| format!("'{}'", key.escape_debug())).collect();
+    if keys.is_empty() { String::new() } else { format!(" at {}", keys.join(" ")) }
 }

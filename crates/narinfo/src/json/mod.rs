@@ -17,6 +17,8 @@ mod format;
 mod nar_info;
 mod object;
 mod path_info;
+#[cfg(test)]
+mod tests;
 
 pub use debug_info::{DebugInfoLink, NotABuildId, debug_info_key};
 pub use document::{PathInfoDocument, PathInfoEntry};

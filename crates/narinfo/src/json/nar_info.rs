@@ -3,7 +3,7 @@
 use nars3_store_path::{Hash, StoreDir, StorePath};
 use serde_json::{Map, Value};
 
-use super::object::{Object, hash, string, unsigned};
+use super::object::{Object, hash, line, unsigned};
 use super::{Detail, JsonError, PathInfoFormat, path_info_from_json, path_info_to_json};
 use crate::narinfo::Flags;
 use crate::{Compression, NarInfo};
@@ -44,8 +44,8 @@ impl NarFile {
 
     /// The file in an object, if there is something about one.
     pub(super) fn of(object: Object<'_>) -> Result<Option<Self>, JsonError> {
-        let url = object.get("url", string)?;
-        let compression = object.get("compression", string)?;
+        let url = object.get("url", line)?;
+        let compression = object.get("compression", line)?;
         let file_hash = object.get("downloadHash", hash)?;
         let file_size = object.get("downloadSize", unsigned)?;
         if url.is_none() && compression.is_none() && file_hash.is_none() && file_size.is_none() {

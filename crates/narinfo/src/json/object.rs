@@ -87,6 +87,14 @@ pub(super) fn string(value: &Value) -> Result<&str, JsonProblem> {
     value.as_str().ok_or_else(|| wrong_type("a string", value))
 }
 
+/// A string that can stand in a line of a narinfo: without it, what comes from JSON could forge lines.
+pub(super) fn line(value: &Value) -> Result<&str, JsonProblem> {
+    match string(value)? {
+        text if text.contains('\n') => Err(wrong_type("a string without line breaks", value)),
+        text => Ok(text),
+    }
+}
+
 pub(super) fn unsigned(value: &Value) -> Result<u64, JsonProblem> {
     value.as_u64().ok_or_else(|| wrong_type("a whole number from 0 to 2^64-1", value))
 }

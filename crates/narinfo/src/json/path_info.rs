@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use nars3_store_path::{ContentAddress, Signature, StoreDir, StorePath};
 use serde_json::{Map, Value, json};
 
-use super::object::{Object, array, boolean, hash, integer, store_path, string, unsigned, wrong_type};
+use super::object::{Object, array, boolean, hash, integer, line, store_path, string, unsigned, wrong_type};
 use super::{Detail, JsonError, JsonProblem, PathInfoFormat};
 use crate::PathInfo;
 use crate::narinfo::signatures_by_key;
@@ -141,8 +141,8 @@ fn signatures_from_json(value: &Value) -> Result<BTreeSet<Signature>, JsonProble
 }
 
 fn signature_from_json(value: &Value) -> Result<Signature, JsonProblem> {
-    let Value::Object(members) = value else { return string(value).map(Signature::new) };
-    let member = |key| members.get(key).ok_or(JsonProblem::Missing(key)).and_then(string);
+    let Value::Object(members) = value else { return line(value).map(Signature::new) };
+    let member = |key| members.get(key).ok_or(JsonProblem::Missing(key)).and_then(line);
     let (name, bytes) = (member("keyName")?, member("sig")?);
     if name.is_empty() {
         return Ok(Signature::new(bytes));
