@@ -1,21 +1,14 @@
-//! Taking a NAR in: from the stream to files in the staging directory, hashing what passes.
-//!
-//! What the path info promises is checked here, before anybody can see the path: NarHash, NarSize, and the content
-//! address, if there is one. Nix makes the same checks in `addToStore` (2.8 and 2.29 `local-store.cc`).
+//! Taking a NAR in: from the stream to files in the staging directory.
 
-use std::io::{self, Read, Write};
 use std::path::Path;
 
-use nars3_nar::{ContentHasher, RestoreError, RestoreOptions};
+use nars3_nar::{RestoreError, RestoreOptions};
 use nars3_narinfo::PathInfo;
-use nars3_store_api::{NarReader, NarStream, StoreError};
-use nars3_store_path::{Algorithm, ContentAddress, ContentAddressMethod, Hasher};
+use nars3_store_api::{NarStream, StoreError};
 
-use crate::error::{corrupt, file_error};
+use crate::error::corrupt;
 use crate::layout::Layout;
-
-/// Bytes read at once when a NAR is only looked at for its hash.
-const DRAIN_BUFFER: usize = 64 * 1024;
+use crate::verify::VerifyingReader;
 
 /// Restores `nar` to `target`, which must not exist, with the metadata that files of a store have. On success the NAR
 /// had the hash and the size of `info`, and the contents that its content address claims; a size that `info` does not
@@ -26,178 +19,26 @@ pub(crate) fn import(
     nar: NarStream,
     target: &Path,
 ) -> Result<(), StoreError> {
-    if info.nar_hash.algorithm() != Algorithm::Sha256 {
-        return Err(StoreError::Unsupported {
-            store: layout.to_string(),
-            operation: "register a path whose NarHash is not SHA-256",
-        });
-    }
-    let content = ContentCheck::new(layout, info)?;
-    let mut reader = CheckedReader::new(layout, info, nar.into_reader(), content);
+    let mut reader = VerifyingReader::new(layout, layout.store_dir(), info, nar)?;
     let options = RestoreOptions { canonical: true, ..RestoreOptions::default() };
     let restored = nars3_nar::restore(&mut reader, target, &options);
-    if let Some(failure) = reader.failure.take() {
+    if let Some(failure) = reader.take_failure() {
         return Err(failure);
     }
     match restored {
         Ok(_) => {
-            info.nar_size = reader.finish()?;
+            let size = reader.finish()?;
+            drop(reader);
+            info.nar_size = size;
             Ok(())
         }
         Err(RestoreError::File { action, path, source }) => Err(StoreError::File { action, path, source }),
         Err(error) => {
             // A NAR that is no NAR is first of all not the one that was promised.
-            reader.content = None;
+            reader.skip_content_check();
             reader.drain()?;
             reader.finish()?;
             Err(corrupt(layout, format!("the NAR of '{}'", info.path), error))
         }
     }
-}
-
-/// Reads a NAR and makes sure that it is the one that was promised.
-struct CheckedReader<'a> {
-    layout: &'a Layout,
-    info: &'a PathInfo,
-    inner: NarReader,
-    hasher: Hasher,
-    content: Option<ContentCheck>,
-    count: u64,
-    /// Why reading failed, kept aside because it would have to pass through an error of the NAR decoder.
-    failure: Option<StoreError>,
-}
-
-impl<'a> CheckedReader<'a> {
-    fn new(layout: &'a Layout, info: &'a PathInfo, inner: NarReader, content: Option<ContentCheck>) -> Self {
-        let hasher = Hasher::new(Algorithm::Sha256);
-        Self { layout, info, inner, hasher, content, count: 0, failure: None }
-    }
-
-    /// Reads what is left.
-    fn drain(&mut self) -> Result<(), StoreError> {
-        let mut buffer = vec![0; DRAIN_BUFFER];
-        loop {
-            match self.read(&mut buffer) {
-                Ok(0) => return Ok(()),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    return Err(self.failure.take().unwrap_or_else(|| {
-                        file_error("receive the NAR of", &self.layout.real_path(&self.info.path), error)
-                    }));
-                }
-            }
-        }
-    }
-
-    /// Compares what was read with what was promised. Answers the size.
-    fn finish(self) -> Result<u64, StoreError> {
-        let expected = self.info.nar_size;
-        if expected != 0 && self.count != expected {
-            return Err(self.wrong_size());
-        }
-        let actual = self.hasher.finish();
-        if actual != self.info.nar_hash {
-            return Err(StoreError::NarHashMismatch {
-                store: self.layout.to_string(),
-                path: self.info.path.clone(),
-                expected: self.info.nar_hash,
-                actual,
-            });
-        }
-        if let Some(content) = self.content {
-            content.finish(self.info)?;
-        }
-        Ok(self.count)
-    }
-
-    fn wrong_size(&self) -> StoreError {
-        StoreError::NarSizeMismatch {
-            store: self.layout.to_string(),
-            path: self.info.path.clone(),
-            expected: self.info.nar_size,
-            actual: self.count,
-        }
-    }
-
-    fn take_note(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.hasher.update(bytes);
-        self.count += bytes.len() as u64;
-        // Stopped at once: an endless NAR must not fill the disk.
-        if self.info.nar_size != 0 && self.count > self.info.nar_size {
-            return Err(self.wrong_size());
-        }
-        if let Some(content) = &mut self.content {
-            content.update(bytes);
-        }
-        Ok(())
-    }
-}
-
-impl Read for CheckedReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let noted = match self.inner.read(buffer) {
-            Ok(count) => self.take_note(buffer.get(..count).unwrap_or_default()).map(|()| count),
-            Err(error) => match StoreError::from_carrier(error) {
-                Ok(failure) => Err(failure),
-                Err(other) => return Err(other),
-            },
-        };
-        noted.map_err(|failure| {
-            self.failure = Some(failure);
-            io::Error::other("the NAR is not what was promised")
-        })
-    }
-}
-
-/// Checks that the contents of a path are what its content address claims.
-struct ContentCheck {
-    claimed: ContentAddress,
-    hasher: ContentHasher,
-    /// Why there is no hash. Kept until the end, because a NAR that is not the promised one is worse, and is said
-    /// first.
-    failure: Option<String>,
-}
-
-impl ContentCheck {
-    /// The check that `info` asks for; none without a content address. Fails where the path does not even follow from
-    /// the address.
-    fn new(layout: &Layout, info: &PathInfo) -> Result<Option<Self>, StoreError> {
-        let Some(claimed) = info.ca else { return Ok(None) };
-        if !info.path_follows_from_ca(layout.store_dir()) {
-            return Err(false_claim(info, "the store path does not follow from it".to_owned()));
-        }
-        // The usual case, where the NAR hash says all. (A path that holds its own hash part is hashed without it, so
-        // there the two are different.)
-        if claimed.method == ContentAddressMethod::NixArchive && claimed.hash == info.nar_hash {
-            return Ok(None);
-        }
-        let own = (claimed.method != ContentAddressMethod::Text).then(|| info.path.hash_part());
-        let hasher = ContentHasher::new(claimed.method, claimed.hash.algorithm(), own);
-        Ok(Some(Self { claimed, hasher, failure: None }))
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        if self.failure.is_none()
-            && let Err(error) = self.hasher.write_all(bytes)
-        {
-            self.failure = Some(error.to_string());
-        }
-    }
-
-    fn finish(self, info: &PathInfo) -> Result<(), StoreError> {
-        if let Some(reason) = self.failure {
-            return Err(false_claim(info, reason));
-        }
-        let actual = self.hasher.finish().map_err(|error| false_claim(info, error.to_string()))?;
-        if actual == self.claimed.hash {
-            return Ok(());
-        }
-        Err(false_claim(info, format!("the contents have the hash {actual}")))
-    }
-}
-
-fn false_claim(info: &PathInfo, reason: String) -> StoreError {
-    let claimed = info.ca.as_ref().map(ToString::to_string).unwrap_or_default();
-    StoreError::FalseContentAddress { path: info.path.clone(), claimed, reason }
 }

@@ -58,6 +58,7 @@
 
 mod blocking;
 mod create;
+mod daemon;
 mod database;
 mod derivation;
 mod error;
@@ -69,12 +70,15 @@ mod optimise;
 mod options;
 mod order;
 mod publish;
+mod socket;
 mod staging;
 mod store;
 mod temp_roots;
 mod tree;
+mod verify;
 mod writer;
 
+pub use daemon::{DaemonError, DaemonStore, DaemonStoreOptions, RemoteError, WireError};
 pub use error::LocalStoreError;
 pub use options::{Durability, LocalStoreOptions, TempRootPolicy};
 pub use store::LocalStore;

@@ -9,10 +9,12 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use nars3_narinfo::PathInfo;
 use nars3_store_api::{NarStream, StageOptions, Staged, Store, StoreError, WriteBehaviour};
-use nars3_store_path::{HashPart, StoreDir, StorePath};
+use nars3_store_path::{
+    BuildTraceEntry, BuildTraceKey, DrvOutput, HashPart, Realisation, StoreDir, StorePath,
+};
 
 use crate::database::pool::ReadPool;
-use crate::database::{derivation_outputs, path_info, references, schema, valid_paths};
+use crate::database::{derivation_outputs, path_info, realisations, references, schema, valid_paths};
 use crate::error::{corrupt, file_error};
 use crate::export::export;
 use crate::import::import;
@@ -121,6 +123,29 @@ impl LocalStore {
         let derivation = derivation.clone();
         self.query(move |layout, connection| derivation_outputs::outputs(layout, connection, &derivation))
             .await
+    }
+
+    /// What the output of a content-addressed derivation turned out to be, as Nix 2.4 to 2.34 records it.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub async fn realisation(&self, id: &DrvOutput) -> Result<Option<Realisation>, StoreError> {
+        let id = id.clone();
+        self.query(move |layout, connection| realisations::realisation(layout, connection, &id)).await
+    }
+
+    /// What the output of a content-addressed derivation turned out to be, as Nix records it since 2.35.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub async fn build_trace_entry(
+        &self,
+        key: &BuildTraceKey,
+    ) -> Result<Option<BuildTraceEntry>, StoreError> {
+        let key = key.clone();
+        self.query(move |layout, connection| realisations::build_trace_entry(layout, connection, &key)).await
     }
 
     async fn query<T, F>(&self, query: F) -> Result<T, StoreError>

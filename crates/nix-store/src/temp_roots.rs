@@ -11,7 +11,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -23,6 +22,7 @@ use nars3_store_path::{StoreDir, StorePath};
 use crate::error::{LocalStoreError, backend_error, file_error};
 use crate::layout::Layout;
 use crate::locks::{open_lock_file, same_file, was_free};
+use crate::socket::connect;
 
 /// How long to wait before asking again for a collector that holds the lock but has no socket yet, or none any more.
 /// The time that Nix waits.
@@ -126,7 +126,7 @@ impl State {
         let directory = layout.gc_socket_dir();
         let mut collector = match self.collector.take() {
             Some(open) => open,
-            None => match connect(&directory) {
+            None => match connect(&directory, Path::new("socket")) {
                 Ok(new) => new,
                 Err(error) if went_away(&error) => return Ok(false),
                 Err(error) => return Err(file_error("connect to the collector in", &directory, error)),
@@ -179,17 +179,6 @@ fn claim_file(directory: &Path) -> io::Result<(PathBuf, File)> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
-}
-
-/// Connects to the socket in `directory`, through a descriptor of the directory: the name of a socket holds only 107
-/// bytes, and a chroot store may be deeper than that.
-fn connect(directory: &Path) -> io::Result<UnixStream> {
-    let direct = directory.join("socket");
-    if direct.as_os_str().len() < 100 {
-        return UnixStream::connect(direct);
-    }
-    let open = File::open(directory)?;
-    UnixStream::connect(format!("/proc/self/fd/{}/socket", open.as_raw_fd()))
 }
 
 fn announce(collector: &mut UnixStream, store_dir: &StoreDir, path: &StorePath) -> io::Result<u8> {

@@ -21,7 +21,8 @@ fn samples() -> Vec<Sample> {
         let last: Option<StorePath> = samples.last().map(|sample| sample.path().clone());
         samples.push(Sample::new(&format!("path-{number}"), &last.iter().collect::<Vec<_>>(), |tree| {
             for file in 0..10 {
-                std::fs::write(tree.join(file.to_string()), format!("{number} {file}").repeat(2000)).expect("write");
+                std::fs::write(tree.join(file.to_string()), format!("{number} {file}").repeat(2000))
+                    .expect("write");
             }
         }));
     }

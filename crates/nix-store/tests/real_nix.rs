@@ -90,17 +90,31 @@ async fn the_schema_is_that_of_nix() {
     // Every file and directory that both have, has the same mode. (Nix makes more, for its user.)
     use std::os::unix::fs::PermissionsExt;
     for name in [
-        "", "nix", "nix/store", "nix/store/.links", "nix/var", "nix/var/nix", "nix/var/nix/db",
-        "nix/var/nix/db/big-lock", "nix/var/nix/db/db.sqlite", "nix/var/nix/db/reserved", "nix/var/nix/db/schema",
-        "nix/var/nix/gc.lock", "nix/var/nix/gcroots", "nix/var/nix/gcroots/per-user", "nix/var/nix/profiles",
-        "nix/var/nix/profiles/per-user", "nix/var/nix/temproots",
+        "",
+        "nix",
+        "nix/store",
+        "nix/store/.links",
+        "nix/var",
+        "nix/var/nix",
+        "nix/var/nix/db",
+        "nix/var/nix/db/big-lock",
+        "nix/var/nix/db/db.sqlite",
+        "nix/var/nix/db/reserved",
+        "nix/var/nix/db/schema",
+        "nix/var/nix/gc.lock",
+        "nix/var/nix/gcroots",
+        "nix/var/nix/gcroots/per-user",
+        "nix/var/nix/profiles",
+        "nix/var/nix/profiles/per-user",
+        "nix/var/nix/temproots",
     ] {
         if name.is_empty() {
             continue;
         }
         let [mine, its] = [&ours, &theirs].map(|root| {
             let path = root.path().join(name);
-            let metadata = std::fs::metadata(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let metadata =
+                std::fs::metadata(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             (metadata.permissions().mode(), if metadata.is_file() { metadata.len() } else { 0 })
         });
         assert_eq!(mine.0, its.0, "{name}: {:o} and {:o}", mine.0, its.0);
@@ -161,7 +175,12 @@ async fn we_read_what_nix_built() {
     for value in &expected {
         let text = |key: &str| value[key].as_str().unwrap_or_else(|| panic!("{key} in {value}"));
         let list = |key: &str| -> BTreeSet<String> {
-            value[key].as_array().into_iter().flatten().map(|item| item.as_str().expect("text").to_owned()).collect()
+            value[key]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|item| item.as_str().expect("text").to_owned())
+                .collect()
         };
         let info = &infos[&parse(text("path"))];
         assert_eq!(info.nar_hash.to_sri(), text("narHash"));
@@ -288,7 +307,14 @@ async fn nix_and_we_write_into_one_store_at_once() {
         .map(|sample| {
             let mut command = nix.command("nix");
             command
-                .args(["copy", "--no-check-sigs", "--from", &address(from.path()), "--to", &address(to.path())])
+                .args([
+                    "copy",
+                    "--no-check-sigs",
+                    "--from",
+                    &address(from.path()),
+                    "--to",
+                    &address(to.path()),
+                ])
                 .arg(full(sample.path()));
             command
         })
@@ -328,14 +354,18 @@ async fn collectors_run_while_we_write() {
         let source = open(other.path());
         add(&source, &garbage.iter().collect::<Vec<_>>()).await.expect("published");
         drop(source);
-        let (from, to) =
-            (format!("local?root={}", other.path().display()), format!("local?root={}", root.path().display()));
+        let (from, to) = (
+            format!("local?root={}", other.path().display()),
+            format!("local?root={}", root.path().display()),
+        );
         succeed(nix.command("nix").args(["copy", "--all", "--no-check-sigs", "--from", &from, "--to", &to]));
     }
     let collect = {
         let mut command = nix.command("nix-store");
         command.arg("--store").arg(root.path()).arg("--gc");
-        std::thread::spawn(move || (0..6).all(|_| command.output().is_ok_and(|output| output.status.success())))
+        std::thread::spawn(move || {
+            (0..6).all(|_| command.output().is_ok_and(|output| output.status.success()))
+        })
     };
     let mut samples: Vec<Sample> = Vec::new();
     for number in 0..60 {

@@ -4,6 +4,7 @@ pub(crate) mod derivation_outputs;
 pub(crate) mod open;
 pub(crate) mod path_info;
 pub(crate) mod pool;
+pub(crate) mod realisations;
 pub(crate) mod references;
 pub(crate) mod register;
 pub(crate) mod schema;

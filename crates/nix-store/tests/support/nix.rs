@@ -34,6 +34,13 @@ impl Nix {
         Self { directory }
     }
 
+    /// Adds lines to the configuration.
+    pub fn configure(&self, lines: &str) {
+        let path = self.directory.path().join("nix.conf");
+        let text = std::fs::read_to_string(&path).expect("read");
+        std::fs::write(path, text + lines).expect("write");
+    }
+
     /// A command that sees nothing of this machine's Nix.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);

@@ -1,0 +1,286 @@
+//! The store behind a real nix-daemon, as root and as somebody whom it does not trust.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use nars3_nix_store::{DaemonStore, DaemonStoreOptions};
+use nars3_store_api::{NarOrder, NarStream, StageOptions, Store, StoreError};
+use nars3_store_path::{SecretKey, StoreDir};
+use support::nix::{self, Nix, OwnStore, succeed};
+use support::{Sample, store_path, stream_of};
+
+/// A daemon, which ends with the test.
+struct Daemon {
+    process: Child,
+    options: DaemonStoreOptions,
+}
+
+impl Daemon {
+    fn start(own: &OwnStore<'_>) -> Self {
+        // Whatever starts first makes the store.
+        succeed(own.command("nix-store").arg("--verify"));
+        let socket = own.store_dir().with_file_name("socket");
+        let process = own
+            .command("nix-daemon")
+            .env("NIX_DAEMON_SOCKET_PATH", &socket)
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("nix-daemon runs");
+        let store_dir = StoreDir::new(own.store_dir().to_str().expect("UTF-8")).expect("a store directory");
+        let options = DaemonStoreOptions { socket, store_dir, ..DaemonStoreOptions::default() };
+        let daemon = Self { process, options };
+        while std::os::unix::net::UnixStream::connect(&daemon.options.socket).is_err() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        daemon
+    }
+
+    fn open(&self, check_signatures: bool) -> Arc<DaemonStore> {
+        DaemonStore::open(DaemonStoreOptions { check_signatures, ..self.options.clone() })
+            .expect("it listens")
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+async fn add(store: &DaemonStore, sample: &Sample) -> Result<(), StoreError> {
+    let staged = store.stage(sample.info.clone(), sample.stream(), StageOptions::default()).await?;
+    store.publish(vec![staged]).await
+}
+
+async fn bytes(mut stream: NarStream) -> Result<Vec<u8>, StoreError> {
+    let mut nar = Vec::new();
+    while let Some(chunk) = stream.next().await? {
+        nar.extend_from_slice(&chunk);
+    }
+    Ok(nar)
+}
+
+fn message(error: &StoreError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trusted_client_reads_and_writes() {
+    if !nix::available("a_trusted_client_reads_and_writes") {
+        return;
+    }
+    let nix = Nix::new();
+    let own = nix.own_store();
+    let daemon = Daemon::start(&own);
+    let store = daemon.open(false);
+    assert!(store.daemon_version().is_some_and(|version| version.starts_with("2.")), "{store:?}");
+    assert_eq!(store.write_behaviour().nar_order, NarOrder::ReferencesFirst);
+
+    let mut library = Sample::new("library", &[], |tree| {
+        // Larger than one frame, and than the buffers of a socket.
+        std::fs::write(tree.join("large"), "0123456789abcdef".repeat(1 << 17)).expect("write");
+    });
+    library.info.references.insert(library.info.path.clone());
+    library.info.deriver = Some(store_path("x.drv", "x.drv"));
+    let program = Sample::file("program", "program\n", &[library.path()]);
+
+    let error = add(&store, &program).await.expect_err("its reference is missing");
+    assert!(message(&error).contains("is not valid"), "{}", message(&error));
+    add(&store, &library).await.expect("added");
+    add(&store, &program).await.expect("added");
+
+    let asked = [program.path().clone(), store_path("no", "no"), library.path().clone()];
+    let infos = store.path_infos(&asked).await.expect("query");
+    assert_eq!(infos.len(), 2);
+    for sample in [&library, &program] {
+        let info = &infos[sample.path()];
+        assert_eq!(
+            (info.nar_hash, info.nar_size, &info.references, &info.deriver),
+            (sample.info.nar_hash, sample.info.nar_size, &sample.info.references, &sample.info.deriver)
+        );
+        let nar = bytes(store.nar(info).await.expect("NAR")).await.expect("whole");
+        assert!(nar == sample.nar, "the NAR of {} differs", sample.path());
+    }
+    assert_eq!(
+        store.valid_paths(&asked).await.expect("query"),
+        [program.path().clone(), library.path().clone()]
+    );
+    let referrers = store.referrers(library.path()).await.expect("query");
+    assert_eq!(referrers, [library.path().clone(), program.path().clone()].into());
+    let listed: Vec<_> = store.list().try_collect().await.expect("list");
+    assert_eq!(listed.len(), 2);
+    let found = store.path_from_hash_part(&program.path().hash_part()).await.expect("query");
+    assert_eq!(found.as_ref(), Some(program.path()));
+    assert_eq!(store.path_from_hash_part(&asked[1].hash_part()).await.expect("query"), None);
+
+    // What is held is not collected; what is not, is.
+    succeed(own.command("nix-store").arg("--gc"));
+    assert_eq!(store.valid_paths(&asked).await.expect("query").len(), 2);
+    drop(store);
+    // The daemon's processes end, and their roots with them, some time after we hang up.
+    while own.store_dir().join(program.path().base_name()).exists() {
+        succeed(own.command("nix-store").arg("--gc"));
+    }
+    succeed(own.command("nix-store").args(["--verify", "--check-contents"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_nar_is_noticed_before_the_daemon_has_it() {
+    if !nix::available("a_wrong_nar_is_noticed_before_the_daemon_has_it") {
+        return;
+    }
+    let nix = Nix::new();
+    let own = nix.own_store();
+    let daemon = Daemon::start(&own);
+    let store = daemon.open(false);
+    let sample = Sample::file("sample", "the true contents", &[]);
+    let place = sample.nar.windows(4).position(|bytes| bytes == b"true").expect("in the NAR");
+    let mut tampered = sample.nar.clone();
+    tampered[place] = b'T';
+    for _ in 0..3 {
+        let error = store
+            .stage(sample.info.clone(), stream_of(tampered.clone()), StageOptions::default())
+            .await
+            .expect_err("another hash");
+        assert!(matches!(error, StoreError::NarHashMismatch { .. }), "{error:?}");
+    }
+    let (mut sender, stream) = NarStream::channel();
+    let half = sample.nar[..64].to_vec();
+    tokio::spawn(async move {
+        sender.send(half.into()).await.expect("received");
+    });
+    let error =
+        store.stage(sample.info.clone(), stream, StageOptions::default()).await.expect_err("half a NAR");
+    assert!(matches!(error, StoreError::NarInterrupted), "{error:?}");
+    assert!(store.path_info(sample.path()).await.expect("query").is_none());
+    add(&store, &sample).await.expect("the true one");
+
+    // Damaged in the store: the reader must not take it for whole.
+    let file = own.store_dir().join(sample.path().base_name()).join("file");
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("chmod");
+    std::fs::write(&file, "the same length..").expect("write");
+    let stream = store.nar(&sample.info).await.expect("NAR");
+    let error = bytes(stream).await.expect_err("damaged");
+    assert!(matches!(error, StoreError::NarHashMismatch { .. }), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_at_once() {
+    if !nix::available("many_at_once") {
+        return;
+    }
+    let nix = Nix::new();
+    let own = nix.own_store();
+    let daemon = Daemon::start(&own);
+    let store = daemon.open(false);
+    let samples: Vec<Sample> =
+        (0..80).map(|number| Sample::file(&format!("path-{number}"), &number.to_string(), &[])).collect();
+    let adding = samples.iter().cloned().map(|sample| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { add(&store, &sample).await })
+    });
+    for added in futures::future::join_all(adding).await {
+        added.expect("no panic").expect("added");
+    }
+    let paths: Vec<_> = samples.iter().map(|sample| sample.path().clone()).collect();
+    assert_eq!(store.path_infos(&paths).await.expect("query").len(), samples.len());
+}
+
+#[tokio::test]
+async fn nobody_listens() {
+    let directory = tempfile::tempdir().expect("tempdir");
+    let options =
+        DaemonStoreOptions { socket: directory.path().join("socket"), ..DaemonStoreOptions::default() };
+    let error = DaemonStore::open(options).expect_err("nobody listens");
+    assert!(matches!(error, StoreError::File { .. }), "{error:?}");
+}
+
+const CHILD_SOCKET: &str = "NARS3_TEST_DAEMON_SOCKET";
+const CHILD_STORE_DIR: &str = "NARS3_TEST_DAEMON_STORE_DIR";
+
+fn key() -> SecretKey {
+    SecretKey::from_seed("test-1", [7; 32]).expect("a key")
+}
+
+/// Runs only in the child, as a user whom the daemon does not trust.
+#[tokio::test(flavor = "multi_thread")]
+async fn child_that_is_not_trusted() {
+    let (Some(socket), Ok(store_dir)) = (std::env::var_os(CHILD_SOCKET), std::env::var(CHILD_STORE_DIR))
+    else {
+        return;
+    };
+    let store_dir = StoreDir::new(&store_dir).expect("a store directory");
+    let store = DaemonStore::open(DaemonStoreOptions {
+        socket: PathBuf::from(socket),
+        store_dir: store_dir.clone(),
+        // It may ask, but is not heard.
+        check_signatures: false,
+        connections: 1,
+    })
+    .expect("it listens");
+    let unsigned = Sample::file("unsigned", &"x".repeat(1 << 20), &[]);
+    let error = add(&store, &unsigned).await.expect_err("nobody signed it");
+    assert!(message(&error).contains("signature"), "{}", message(&error));
+    // The same connection goes on.
+    let mut signed = Sample::file("signed", "x", &[]);
+    signed.info.sign(&store_dir, &key()).expect("signed");
+    add(&store, &signed).await.expect("added");
+    let info = store.path_info(signed.path()).await.expect("query").expect("valid");
+    assert_eq!(info.signatures, signed.info.signatures);
+    assert_eq!(bytes(store.nar(&info).await.expect("NAR")).await.expect("whole"), signed.nar);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unprivileged_client_needs_signatures() {
+    if !nix::available("an_unprivileged_client_needs_signatures") {
+        return;
+    }
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED (not root): an_unprivileged_client_needs_signatures");
+        return;
+    }
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    let nix = Nix::new();
+    nix.configure(&format!("trusted-public-keys = {}\n", key().public_key()));
+    let own = nix.own_store();
+    let daemon = Daemon::start(&own);
+    for directory in own.store_dir().ancestors().skip(1).take_while(|path| path.starts_with("/tmp/")) {
+        let mode = std::fs::metadata(directory).expect("there").permissions().mode();
+        std::fs::set_permissions(directory, PermissionsExt::from_mode(mode | 0o055)).expect("chmod");
+    }
+    let copy = tempfile::tempdir().expect("tempdir");
+    std::fs::set_permissions(copy.path(), PermissionsExt::from_mode(0o755)).expect("chmod");
+    let program = copy.path().join("test");
+    std::fs::copy(std::env::current_exe().expect("this program"), &program).expect("copied");
+    let output = Command::new(&program)
+        .args(["--exact", "child_that_is_not_trusted"])
+        .env(CHILD_SOCKET, &daemon.options.socket)
+        .env(CHILD_STORE_DIR, daemon.options.store_dir.as_str())
+        .current_dir(Path::new("/"))
+        .uid(65_534)
+        .gid(65_534)
+        .output()
+        .expect("the child runs");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}");
+    assert!(own.store_dir().join(Sample::file("signed", "x", &[]).path().base_name()).exists(), "{told}");
+
+    // Root is trusted, but asks for the check.
+    let store = daemon.open(true);
+    let unsigned = Sample::file("unsigned", "y", &[]);
+    let error = add(&store, &unsigned).await.expect_err("nobody signed it");
+    assert!(message(&error).contains("signature"), "{}", message(&error));
+}
