@@ -1,6 +1,7 @@
 //! The local side of Nix: reads and writes the Nix store of this machine, or a chroot store under some directory,
-//! through Nix's own database, files and locks, beside a running Nix and without needing one. It knows nothing of
-//! caches or of copying: it implements the `Store` trait, and whoever copies does the rest.
+//! through Nix's own database, files and locks, beside a running Nix and without needing one; or through a nix-daemon,
+//! where only that may touch the store. It knows nothing of caches or of copying: it implements the `Store` trait, and
+//! whoever copies does the rest.
 //!
 //! ```
 //! use nars3_nix_store::{LocalStore, LocalStoreOptions};
@@ -45,7 +46,8 @@
 //! | `layout` | where a store keeps what |
 //! | `database` | Nix's tables: opening, reading, registering |
 //! | `export` | files to NAR, checked on the way |
-//! | `import` | NAR to files, checked on the way |
+//! | `import` | NAR to files |
+//! | `verify` | a NAR on its way in, compared with what was promised |
 //! | `staging` | where paths wait until they are published |
 //! | `publish` | making a batch of staged paths valid |
 //! | `order` | the order of a batch |
@@ -53,6 +55,8 @@
 //! | `derivation` | the outputs that a derivation names |
 //! | `writer`, `create` | what writing needs, and how a directory becomes a store |
 //! | `locks`, `temp_roots` | Nix's protocols between processes |
+//! | `daemon` | the worker protocol, and `DaemonStore` |
+//! | `socket` | Unix sockets that are deep down |
 //! | `tree` | moving and removing read-only trees |
 //! | `blocking` | the way to the blocking pool |
 

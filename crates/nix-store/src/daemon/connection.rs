@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 
 use nars3_narinfo::PathInfo;
@@ -56,7 +55,6 @@ const LOG_WARNINGS: u64 = 1;
 #[derive(Debug)]
 pub(crate) struct Connection {
     store_dir: StoreDir,
-    stream: UnixStream,
     from: BufReader<UnixStream>,
     to: BufWriter<UnixStream>,
     agreement: Agreement,
@@ -66,9 +64,9 @@ impl Connection {
     /// Shakes hands and says how requests are to be carried out.
     pub(crate) fn open(stream: UnixStream, store_dir: StoreDir) -> Result<Self, DaemonError> {
         let mut from = BufReader::new(stream.try_clone()?);
-        let mut to = BufWriter::new(stream.try_clone()?);
+        let mut to = BufWriter::new(stream);
         let agreement = shake_hands(&mut from, &mut to)?;
-        let mut connection = Self { store_dir, stream, from, to, agreement };
+        let mut connection = Self { store_dir, from, to, agreement };
         connection.wait()?;
         connection.set_options()?;
         Ok(connection)
@@ -238,15 +236,15 @@ impl Connection {
     }
 
     /// Adds a path. `nar` is read to its end, unless the daemon refuses earlier. The inner result is what we have
-    /// against the NAR: if it is not the one that was promised, or cannot be read, the connection is cut before the
-    /// daemon could believe that it had everything.
+    /// against the NAR, if it is not the one that was promised, or cannot be read. The daemon then has something that
+    /// it cannot take for the path either: it, too, verifies NarHash and NarSize.
     pub(crate) fn add_to_store_nar(
         &mut self,
         info: &PathInfo,
         nar: &mut VerifyingReader<'_>,
         repair: bool,
         check_signatures: bool,
-    ) -> Result<Result<(), StoreError>, DaemonError> {
+    ) -> Result<Outcome<Result<(), StoreError>>, DaemonError> {
         write_number(&mut self.to, operation::ADD_TO_STORE_NAR)?;
         write_string(&mut self.to, self.store_dir.print(&info.path))?;
         write_path_info(&mut self.to, &self.store_dir, self.agreement.minor, info)?;
@@ -264,26 +262,24 @@ impl Connection {
     fn send_in_frames(
         &mut self,
         nar: &mut VerifyingReader<'_>,
-    ) -> Result<Result<(), StoreError>, DaemonError> {
+    ) -> Result<Outcome<Result<(), StoreError>>, DaemonError> {
         let minor = self.agreement.minor;
-        let (from, stream) = (&mut self.from, &self.stream);
+        let from = &mut self.from;
         let mut to = FramedWriter::new(&mut self.to);
         std::thread::scope(|scope| {
             let listener = std::thread::Builder::new()
                 .name("nix-daemon".to_owned())
                 .spawn_scoped(scope, || wait_for_end(from, minor))?;
-            // A daemon that refuses goes on reading until the end mark, and forgets what it reads.
             let sent = send_frames(nar, &mut to, || listener.is_finished());
-            match &sent {
-                // If that fails, the listener knows why.
-                Ok(()) => drop(to.finish()),
-                // Both the daemon and the listener find the connection closed.
-                Err(_) => drop(stream.shutdown(Shutdown::Both)),
-            }
+            // The end mark follows whatever happened: a daemon that refuses reads on until it, and forgets what it
+            // reads; and one that is cut off within a NAR (2.8) crashes. If it cannot be written, the listener knows
+            // why.
+            drop(to.finish());
             let answer = listener.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            match sent {
-                Ok(()) => answer.map(Ok),
-                Err(failure) => Ok(Err(failure)),
+            match (sent, answer) {
+                (Ok(()), answer) => answer.map(|()| Outcome::Clean(Ok(()))),
+                (Err(failure), Err(DaemonError::Wire(_))) => Ok(Outcome::Broken(Err(failure))),
+                (Err(failure), _) => Ok(Outcome::Clean(Err(failure))),
             }
         })
     }
@@ -292,31 +288,42 @@ impl Connection {
     fn send_on_request(
         &mut self,
         nar: &mut VerifyingReader<'_>,
-    ) -> Result<Result<(), StoreError>, DaemonError> {
+    ) -> Result<Outcome<Result<(), StoreError>>, DaemonError> {
         let mut buffer = vec![0; FRAME];
         loop {
             match read_message(&mut self.from, self.agreement.minor)? {
                 Message::Read(wanted) => {
                     let room = usize::try_from(wanted).unwrap_or(FRAME).min(FRAME);
                     match nar.read(buffer.get_mut(..room).unwrap_or_default()) {
-                        // It is too short, says `finish`.
+                        // It is too short, says `finish`. The daemon waits for more, and must be cut off.
                         Ok(0) => {
-                            let verdict = nar.finish();
-                            return Ok(verdict.and(Err(StoreError::NarInterrupted)));
+                            let verdict = nar.finish().and(Err(StoreError::NarInterrupted));
+                            return Ok(Outcome::Broken(verdict));
                         }
                         Ok(count) => write_string(&mut self.to, buffer.get(..count).unwrap_or_default())?,
-                        Err(error) => return Ok(Err(nar.failure_of(error))),
+                        Err(error) => return Ok(Outcome::Broken(Err(nar.failure_of(error)))),
                     }
                     self.to.flush()?;
                 }
                 // The daemon reads no further than the end of the NAR, and has verified it.
-                Message::Last => return Ok(nar.drain().and_then(|()| nar.finish().map(drop))),
+                Message::Last => {
+                    return Ok(Outcome::Clean(nar.drain().and_then(|()| nar.finish().map(drop))));
+                }
                 Message::Error(error) => return Err(error.into()),
                 Message::Write => return Err(WireError::UnexpectedWrite.into()),
                 other => pass_on(other),
             }
         }
     }
+}
+
+/// An answer, and what became of the connection that gave it.
+#[derive(Debug)]
+pub(crate) enum Outcome<T> {
+    /// The next request may follow.
+    Clean(T),
+    /// Something of the last request is left on it, or it was cut.
+    Broken(T),
 }
 
 /// Sends the whole NAR, or until the daemon has `answered`. An error is about the NAR, never about the connection.
@@ -361,3 +368,6 @@ fn pass_on(message: Message) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

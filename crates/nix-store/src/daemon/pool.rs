@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use nars3_store_path::StoreDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::connection::Connection;
+use super::connection::{Connection, Outcome};
 use super::error::{DaemonError, WireError};
 use crate::socket;
 
@@ -57,15 +57,6 @@ impl Pool {
         }
         answer
     }
-}
-
-/// An answer, and what became of the connection that gave it.
-#[derive(Debug)]
-pub(crate) enum Outcome<T> {
-    /// The next request may follow.
-    Clean(T),
-    /// Something of the last request is left on it, or it was cut.
-    Broken(T),
 }
 
 fn connect(path: &Path) -> Result<UnixStream, DaemonError> {

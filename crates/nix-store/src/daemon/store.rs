@@ -14,9 +14,9 @@ use nars3_store_api::{
 };
 use nars3_store_path::{HashPart, Hasher, StoreDir, StorePath};
 
-use super::connection::Connection;
+use super::connection::{Connection, Outcome};
 use super::error::{DaemonError, WireError};
-use super::pool::{Outcome, Pool};
+use super::pool::Pool;
 use crate::LocalStoreError;
 use crate::verify::VerifyingReader;
 
@@ -206,10 +206,9 @@ impl Shared {
         sent.ultimate = false;
         let mut reader = VerifyingReader::new(self, &self.options.store_dir, &info, nar)?;
         let check = self.options.check_signatures;
-        let added = self.pool.run(|connection| {
-            let added = connection.add_to_store_nar(&sent, &mut reader, options.repair, check)?;
-            Ok(if added.is_ok() { Outcome::Clean(added) } else { Outcome::Broken(added) })
-        });
+        let added = self
+            .pool
+            .run(|connection| connection.add_to_store_nar(&sent, &mut reader, options.repair, check));
         added.map_err(|error| failed(self, &format!("add '{}'", info.path), error))??;
         drop(reader);
         Ok(Staged::new(info, Sent))
