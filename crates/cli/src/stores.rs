@@ -3,17 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use nars3_binary_cache::{BinaryCache, BinaryCacheOptions, ListingOrder};
-use nars3_nix_store::{LocalStore, LocalStoreOptions};
+use nars3_binary_cache::{BinaryCache, BinaryCacheOptions, Limits, ListingOrder};
+use nars3_nix_store::{AutoStore, DaemonStore, DaemonStoreOptions, LocalStore, LocalStoreOptions};
 use nars3_store_api::Store;
 use nars3_store_path::SecretKey;
-use nars3_store_url::{FileCache, HttpSettings, LocalSettings, S3Settings, StoreKind, StoreUrl};
+use nars3_store_url::{
+    DaemonSettings, FileCache, HttpSettings, LocalSettings, S3Settings, StoreKind, StoreUrl,
+};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
-use crate::error::{CliError, CliResult, ResultExt};
+use crate::error::{CliResult, ResultExt};
 use crate::run::Context;
 use crate::settings::{secret_keys, trusted_public_keys};
+
+/// S3 takes no more in one request; beyond, parts are used even with `multipart-upload=false`.
+const LARGEST_PUT: u64 = 5 << 30;
 
 /// What a store is opened for.
 #[derive(Debug, Clone, Copy)]
@@ -26,12 +31,15 @@ pub(crate) enum Purpose<'a> {
         trusted_public_keys: &'a [String],
         /// `--secret-key-file`.
         secret_key_files: &'a [PathBuf],
+        /// Whether a daemon is to check signatures: not `--no-check-sigs`.
+        check_signatures: bool,
     },
 }
 
 impl Purpose<'_> {
     /// To write to it, with keys from the environment and the URL only.
-    pub(crate) const WRITE: Self = Purpose::Write { trusted_public_keys: &[], secret_key_files: &[] };
+    pub(crate) const WRITE: Self =
+        Purpose::Write { trusted_public_keys: &[], secret_key_files: &[], check_signatures: true };
 }
 
 /// An open store, and what its URL said of it.
@@ -97,7 +105,7 @@ async fn open(
     context: &Context,
 ) -> CliResult<OpenedStore> {
     let parsed = StoreUrl::parse(text).hint(|| {
-        "a store is s3://BUCKET?OPTIONS, file:///DIR, http(s)://HOST/…, local, local?root=DIR or auto"
+        "a store is s3://BUCKET?OPTIONS, file:///DIR, http(s)://HOST/…, local, local?root=DIR, daemon or auto"
             .to_owned()
     })?;
     for warning in &parsed.warnings {
@@ -118,11 +126,36 @@ async fn open(
             let objects = http_objects(settings)?;
             open_cache(&url, objects, ListingOrder::Unordered, upstreams, purpose, context).await
         }
-        StoreKind::Local(settings) => open_local(&url, settings, purpose, context).await,
-        StoreKind::Auto(settings) => open_local(&url, &settings.local, purpose, context).await,
-        _ => Err(CliError::new(format!("cannot open '{url}' yet"))
-            .hint("to read Nix's store on this machine, use 'local': its database is read directly")),
+        StoreKind::Local(settings) => {
+            let options = local_options(&url, settings, purpose, context)?;
+            let store = tokio::task::spawn_blocking(|| LocalStore::open(options)).await??;
+            Ok(opened(store, &url))
+        }
+        StoreKind::Daemon(settings) => {
+            let options = daemon_options(&url, settings, purpose);
+            let store = tokio::task::spawn_blocking(|| DaemonStore::open(options)).await?.hint(|| {
+                "to read the store without a daemon, use 'local'; to let nars3 choose, 'auto'".to_owned()
+            })?;
+            Ok(opened(store, &url))
+        }
+        StoreKind::Auto(settings) => {
+            let local = local_options(&url, &settings.local, purpose, context)?;
+            if local.root.is_some() {
+                let store = tokio::task::spawn_blocking(|| LocalStore::open(local)).await??;
+                return Ok(opened(store, &url));
+            }
+            let daemon = daemon_options(&url, &settings.daemon(), purpose);
+            let store = tokio::task::spawn_blocking(|| AutoStore::open(local, daemon)).await?.hint(|| {
+                "without Nix on this machine, name a store: local?root=DIR, s3://BUCKET or file:///DIR"
+                    .to_owned()
+            })?;
+            Ok(opened(store, &url))
+        }
     }
+}
+
+fn opened(store: Arc<dyn Store>, url: &StoreUrl) -> OpenedStore {
+    OpenedStore { store, cache: None, trusted: url.store.trusted }
 }
 
 async fn s3_objects(settings: &S3Settings, context: &Context) -> CliResult<Arc<dyn ObjectStore>> {
@@ -166,6 +199,9 @@ async fn open_cache(
     options.listing = listing;
     options.upstreams = upstreams;
     options.secret_keys = signing_keys(url, purpose, context)?;
+    if let StoreKind::S3(settings) = &url.kind {
+        set_parts(&mut options.limits, settings);
+    }
     let cache = BinaryCache::open(objects, options).await?;
     context.caches.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&cache));
     Ok(OpenedStore {
@@ -173,6 +209,20 @@ async fn open_cache(
         cache: Some(cache),
         trusted: url.store.trusted,
     })
+}
+
+/// Where the URL says nothing of parts, the cache's own limits stay: they suit memory and bandwidth better than Nix's.
+fn set_parts(limits: &mut Limits, settings: &S3Settings) {
+    let default = S3Settings::new("");
+    if settings.multipart_threshold != default.multipart_threshold {
+        limits.multipart_threshold = settings.multipart_threshold;
+    }
+    if settings.multipart_chunk_size != default.multipart_chunk_size {
+        limits.part_size = settings.multipart_chunk_size;
+    }
+    if settings.multipart_upload == Some(false) {
+        limits.multipart_threshold = LARGEST_PUT;
+    }
 }
 
 fn signing_keys(url: &StoreUrl, purpose: Purpose<'_>, context: &Context) -> CliResult<Vec<SecretKey>> {
@@ -185,12 +235,12 @@ fn signing_keys(url: &StoreUrl, purpose: Purpose<'_>, context: &Context) -> CliR
     }
 }
 
-async fn open_local(
+fn local_options(
     url: &StoreUrl,
     settings: &LocalSettings,
     purpose: Purpose<'_>,
     context: &Context,
-) -> CliResult<OpenedStore> {
+) -> CliResult<LocalStoreOptions> {
     let mut options = LocalStoreOptions::default();
     options.root.clone_from(&settings.root);
     options.state_dir.clone_from(&settings.state);
@@ -208,6 +258,14 @@ async fn open_local(
             };
         }
     }
-    let store = tokio::task::spawn_blocking(|| LocalStore::open(options)).await??;
-    Ok(OpenedStore { store, cache: None, trusted: true })
+    Ok(options)
+}
+
+fn daemon_options(url: &StoreUrl, settings: &DaemonSettings, purpose: Purpose<'_>) -> DaemonStoreOptions {
+    DaemonStoreOptions {
+        socket: settings.socket_path(),
+        store_dir: url.store.store_dir.clone(),
+        check_signatures: !matches!(purpose, Purpose::Write { check_signatures: false, .. }),
+        ..DaemonStoreOptions::default()
+    }
 }

@@ -19,7 +19,11 @@ use crate::stores::{Purpose, open_store};
 
 pub(crate) async fn run(args: AddArgs, context: &Context) -> CliResult {
     // What we hash here ourselves needs nobody's signature.
-    let purpose = Purpose::Write { trusted_public_keys: &[], secret_key_files: &args.secret_key_file };
+    let purpose = Purpose::Write {
+        trusted_public_keys: &[],
+        secret_key_files: &args.secret_key_file,
+        check_signatures: true,
+    };
     let store = open_store(&args.to, purpose, context).await?.store;
     let name = match &args.name {
         Some(name) => name.clone(),

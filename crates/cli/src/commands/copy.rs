@@ -24,6 +24,7 @@ pub(crate) async fn run(args: CopyArgs, context: &Context) -> CliResult {
     let purpose = Purpose::Write {
         trusted_public_keys: &args.trust.trusted_public_keys,
         secret_key_files: &args.secret_key_file,
+        check_signatures: !args.trust.no_check_sigs && !trusted_source,
     };
     let destination = open_store(destination, purpose, context).await?.store;
     let source = source.store;
