@@ -32,6 +32,7 @@ pub struct BinaryCache {
     pub(crate) upstreams: Vec<Arc<dyn Store>>,
     pub(crate) known: Known,
     pub(crate) compression_memory: Budget,
+    pub(crate) decompression_memory: Budget,
     pub(crate) nars_out: Arc<Semaphore>,
     pub(crate) force_encodings: bool,
     /// What `nix-cache-info` said when the cache was opened.
@@ -72,6 +73,7 @@ impl BinaryCache {
             upstreams: options.upstreams,
             known: Known::new(options.path_info_cache_size),
             compression_memory: Budget::new(options.limits.compression_memory),
+            decompression_memory: Budget::new(options.limits.decompression_memory),
             nars_out: Arc::new(Semaphore::new(options.limits.concurrent_nars.max(1))),
             force_encodings: options.force_encodings,
         }))

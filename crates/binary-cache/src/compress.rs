@@ -1,4 +1,4 @@
-//! What compressing one NAR takes: how many threads, and how much memory.
+//! What compressing and unpacking one NAR takes: how many threads, and how much memory.
 
 use nars3_compression::{Compression, EncoderOptions, default_level};
 use nars3_store_url::CacheSettings;
@@ -73,6 +73,16 @@ fn one_thread(method: &Compression, level: i32) -> u64 {
         Compression::Lz4 => 10 * MIB,
         _ => MIB,
     }
+}
+
+/// Bytes that unpacking a NAR takes, when it was compressed at the method's default level.
+pub(crate) fn unpacking_memory(method: &Compression, nar_size: u64) -> u64 {
+    let window = match method {
+        Compression::Xz | Compression::Lzip | Compression::Lzma | Compression::Zstd => 8 * MIB,
+        Compression::Brotli | Compression::Bzip2 | Compression::Lz4 => 5 * MIB,
+        _ => 0,
+    };
+    OVERHEAD + window.min(nar_size)
 }
 
 /// Bytes that a method takes for each byte of a NAR too small to fill its tables.

@@ -1,4 +1,78 @@
-//! `nars3-binary-cache` is the semantics of a Nix binary cache over any object store.
+//! `nars3-binary-cache` is the semantics of a Nix binary cache over any object store: which objects a path becomes, in
+//! which order they are written, and what must hold before one of them is believed. Keys, headers and bytes are those of
+//! Nix 2.29, so that Nix and this crate can share a bucket or a directory.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use nars3_binary_cache::{BinaryCache, BinaryCacheOptions};
+//! use nars3_narinfo::PathInfo;
+//! use nars3_store_api::{NarStream, StageOptions, Store};
+//! use nars3_store_path::{Algorithm, Hash, StorePath};
+//! use object_store::memory::InMemory;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let objects = Arc::new(InMemory::new());
+//! let cache = BinaryCache::open(objects, BinaryCacheOptions::new("s3://example-nix-cache")).await?;
+//!
+//! // Adding a path takes two steps: its NAR travels and is verified, then its narinfo makes it visible.
+//! let nar = b"nix-archive-1, and so on";
+//! let path = StorePath::from_base_name("0a3yijp35sygmy51cnrrz11vimwapz7c-example")?;
+//! let info = PathInfo::new(path.clone(), Hash::digest(Algorithm::Sha256, nar), nar.len() as u64);
+//! let (mut sender, stream) = NarStream::channel();
+//! sender.send(nar.as_slice().into()).await?;
+//! sender.finish().await;
+//! let staged = cache.stage(info, stream, StageOptions::default()).await?;
+//! cache.publish(vec![staged]).await?;
+//!
+//! let info = cache.path_info(&path).await?.ok_or("it was just added")?;
+//! let mut nar = cache.nar(&info).await?;
+//! while let Some(chunk) = nar.next().await? {
+//!     println!("{} bytes", chunk.len());
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What holds
+//!
+//! - A narinfo is written only after its NAR is complete and has the NarHash and NarSize that were promised, and after
+//!   each of its references is in the cache or in an upstream that was named. Interrupted anywhere, a push leaves at most
+//!   objects that nobody names.
+//! - Opening a cache writes nothing. The first path that is published brings `nix-cache-info`.
+//! - What comes out of the cache is checked against FileSize and FileHash, where the narinfo has them, and against NarHash
+//!   and NarSize always: a NAR with a wrong bit ends in an error, never in a complete stream.
+//! - A narinfo is about the path that its key names, and its `URL` leads to an object of the same cache, or it is refused.
+//! - No NAR is in memory as a whole. What is held is bounded by `Limits`, shared by all paths in flight, whatever is
+//!   stored. Hashing and compression run on the blocking pool.
+//! - Conditional writes settle races: of two writers of one path the first wins, and the signatures of both stay. Stores
+//!   without conditional writes or without headers (files) are found out by their answers and served as well as they can.
+//! - Absence is never remembered; what this process knows to be present is.
+//! - Access denied means "no such object", as S3 answers without `s3:ListBucket`, and is told once as a warning; rejected
+//!   credentials are an error.
+//!
+//! # Beyond the `Store` trait
+//!
+//! `BinaryCache` has what only caches have: `listing` and `open_file` to look into a path with as few bytes as possible,
+//! `build_log`, `realisation` and `build_trace` with their `put_` counterparts, `debug_info`, `add_signatures`,
+//! `initialise`, `delete`, `verify`, and `stats`, which counts requests and bytes.
+//!
+//! # Modules
+//!
+//! | module | job |
+//! |---|---|
+//! | `cache` | opening, and the face as a `Store` |
+//! | `options` | how a cache is opened, and the limits |
+//! | `presence` | which paths are there: narinfos, or a listing where it is cheaper |
+//! | `known` | what this process knows to be there |
+//! | `take`, `compress`, `spool` | a NAR on its way in |
+//! | `publish` | references, signatures, the narinfo |
+//! | `send`, `location` | a NAR on its way out |
+//! | `files` | single files and listings |
+//! | `debug_info`, `logs`, `realisations` | the other objects of a cache |
+//! | `graph`, `delete`, `verify` | what needs all narinfos |
+//! | `objects` | the object store with the manners of a cache: keys, headers, conditions, parts, resumption |
+//! | `budget`, `stats` | shared memory, and the count of what was done |
 
 mod budget;
 mod cache;

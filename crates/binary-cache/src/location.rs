@@ -81,6 +81,16 @@ mod tests {
         assert!(object_key("https://c.example/p", "https://c.example/other/nar/a").is_err());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_url_its_key_stays_inside(url in ".*") {
+            if let Ok(key) = object_key(BUCKET, &url) {
+                proptest::prop_assert!(!key.starts_with('/') && !key.is_empty());
+                proptest::prop_assert!(key.split('/').all(|segment| !["", ".", ".."].contains(&segment)));
+            }
+        }
+    }
+
     #[test]
     fn no_key_climbs() {
         for url in ["", "..", "../x", "nar/../../x", "nar//x", "nar/", "nar/./x", "nar\\..\\x", "nar/\u{0}"] {

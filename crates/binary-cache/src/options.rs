@@ -95,6 +95,9 @@ pub struct Limits {
     pub concurrent_requests: usize,
     /// NARs that are read at once, each on a thread of the blocking pool.
     pub concurrent_nars: usize,
+    /// Memory for decompressors, all NARs that are read together. Counted as the methods' default levels need it; a
+    /// single file may ask for more, up to the decompressor's own limit of 256 MiB.
+    pub decompression_memory: u64,
     /// The largest narinfo that is believed, decoded.
     pub narinfo_size: u64,
     /// The largest listing, log or other document that is held in memory, decoded.
@@ -113,6 +116,7 @@ impl Default for Limits {
             concurrent_parts: 4,
             concurrent_requests: 64,
             concurrent_nars: 64,
+            decompression_memory: 128 * MIB,
             narinfo_size: 8 * MIB,
             document_size: 64 * MIB,
         }

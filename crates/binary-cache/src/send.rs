@@ -9,6 +9,7 @@ use nars3_store_api::{BoxError, CHUNK_SIZE, NarStream, NarWriter, StoreError};
 use nars3_store_path::{Hash, Hasher, StorePath};
 
 use crate::BinaryCache;
+use crate::compress::unpacking_memory;
 use crate::known::Entry;
 use crate::location::object_key;
 use crate::objects::{Download, Objects, undo_encoding};
@@ -19,6 +20,8 @@ impl BinaryCache {
         let entry = self.entry(&info.path).await?.ok_or_else(|| self.invalid(&info.path))?;
         // Never closed, so there is always a permit in the end. Taken first: an open body would time out waiting.
         let permit = Arc::clone(&self.nars_out).acquire_owned().await.ok();
+        let memory = unpacking_memory(&entry.compression, info.nar_size);
+        let share = self.decompression_memory.take(memory).await;
         let (key, download) = self.fetch_nar(&entry).await?;
         let unpacking = Unpacking {
             objects: Arc::clone(&self.objects),
@@ -32,7 +35,7 @@ impl BinaryCache {
         };
         Ok(NarStream::from_blocking(move |writer| {
             let result = unpacking.run(download, writer);
-            drop(permit);
+            drop((permit, share));
             result
         }))
     }
@@ -163,7 +166,9 @@ impl Unpacking {
 
     /// The bytes could not be decoded, or could not be had.
     fn unreadable(&self, error: io::Error) -> StoreError {
-        if error.get_ref().is_some_and(|inner| inner.is::<CompressionError>()) {
+        if let Some(inner) = error.get_ref()
+            && inner.is::<CompressionError>()
+        {
             return self.corrupt(error);
         }
         self.objects.failed(format!("read '{}'", self.key), error)

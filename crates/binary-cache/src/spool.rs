@@ -48,7 +48,7 @@ impl Spool {
         Spooled { source, hash: self.hasher.finish() }
     }
 
-    fn to_file(&mut self) -> io::Result<&mut File> {
+    fn move_to_file(&mut self) -> io::Result<&mut File> {
         let file = match &self.directory {
             Some(directory) => tempfile::tempfile_in(directory)?,
             None => tempfile::tempfile()?,
@@ -67,7 +67,7 @@ impl Write for Spool {
         if let Some(file) = &mut self.file {
             file.write_all(bytes)?;
         } else if self.size > self.threshold {
-            self.to_file()?.write_all(bytes)?;
+            self.move_to_file()?.write_all(bytes)?;
         } else {
             self.memory.extend_from_slice(bytes);
         }

@@ -89,7 +89,7 @@ impl Objects {
     /// one request instead of one for every thousand objects in it.
     async fn step(&self, mut walk: Walk) -> Result<Option<(String, Walk)>, StoreError> {
         loop {
-            if walk.on_page % PAGE == 0 {
+            if walk.on_page.is_multiple_of(PAGE) {
                 self.stats.count_list_pages(1);
             }
             walk.on_page += 1;

@@ -77,6 +77,7 @@ impl Objects {
             return Ok(Written::Not);
         }
         if self.in_parts(size) && self.put_file_in_parts(&path, source, kind).await? {
+            tracing::debug!(store = %self.uri, key, bytes = size, "uploaded in parts");
             return Ok(Written::Now);
         }
         // What is in memory is accounted for by whoever put it there.
@@ -91,6 +92,7 @@ impl Objects {
         if written == Written::Not && !self.is_there(key, size).await? {
             return self.put_with_or_without_headers(&path, body, kind, &Mode::Always).await;
         }
+        tracing::debug!(store = %self.uri, key, bytes = size, ?written, "uploaded");
         Ok(written)
     }
 

@@ -1,7 +1,15 @@
 //! The cache over real object stores: what it writes, what it reads, and what it refuses.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "helpers of tests are tests, which clippy's settings do not see"
+)]
+
 mod faults;
 mod layout;
+mod nix;
 mod round_trip;
 mod support;
 mod tampering;
