@@ -12,7 +12,7 @@
 //! let mut plain = String::new();
 //! decoder(&Compression::Zstd, Box::new(compressed.as_slice()))?.read_to_string(&mut plain)?;
 //! assert_eq!(plain, "nix-archive-1");
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Methods

@@ -64,11 +64,11 @@ impl fmt::Debug for StaticKeys {
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// Where credentials come from.
-    pub credentials: CredentialSource,
+    pub(crate) credentials: CredentialSource,
     /// Certificates of the authorities to trust instead of the system's (PEM), unless the store's settings name others.
-    pub ca_bundle: Option<PathBuf>,
+    pub(crate) ca_bundle: Option<PathBuf>,
     /// Addresses of hosts, instead of what the resolver says; for servers that no name service knows.
-    pub addresses: Vec<(String, SocketAddr)>,
+    pub(crate) addresses: Vec<(String, SocketAddr)>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) stats: Arc<RequestStats>,
 }

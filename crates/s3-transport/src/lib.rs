@@ -4,17 +4,16 @@
 //! use nars3_s3::{CredentialSource, Environment, StaticKeys, open};
 //! use nars3_store_url::{Endpoint, S3Settings};
 //!
-//! # tokio::runtime::Runtime::new()?.block_on(async {
-//! let mut settings = S3Settings::new("example-nix-cache");
-//! settings.endpoint = Some(Endpoint::parse("http://127.0.0.1:9000")?);
-//! let keys = StaticKeys::new("minioadmin", "minioadmin", None);
-//! let environment = Environment::of_process().with_credentials(CredentialSource::Static(keys));
+//! async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut settings = S3Settings::new("example-nix-cache");
+//!     settings.endpoint = Some(Endpoint::parse("http://127.0.0.1:9000")?);
+//!     let keys = StaticKeys::new("minioadmin", "minioadmin", None);
+//!     let environment = Environment::of_process().with_credentials(CredentialSource::Static(keys));
 //!
-//! let store = open(&settings, &environment).await?;
-//! assert_eq!(store.to_string(), "s3://example-nix-cache");
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! # })?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//!     let store = open(&settings, &environment).await?;
+//!     assert_eq!(store.to_string(), "s3://example-nix-cache");
+//!     Ok(())
+//! }
 //! ```
 //!
 //! # Credentials
