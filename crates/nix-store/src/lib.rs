@@ -55,11 +55,13 @@
 //! | `derivation` | the outputs that a derivation names |
 //! | `writer`, `create` | what writing needs, and how a directory becomes a store |
 //! | `locks`, `temp_roots` | Nix's protocols between processes |
+//! | `auto` | reading directly, writing through a daemon, as far as either is possible |
 //! | `daemon` | the worker protocol, and `DaemonStore` |
 //! | `socket` | Unix sockets that are deep down |
 //! | `tree` | moving and removing read-only trees |
 //! | `blocking` | the way to the blocking pool |
 
+mod auto;
 mod blocking;
 mod create;
 mod daemon;
@@ -82,6 +84,7 @@ mod tree;
 mod verify;
 mod writer;
 
+pub use auto::AutoStore;
 pub use daemon::{DaemonError, DaemonStore, DaemonStoreOptions, RemoteError, WireError};
 pub use error::LocalStoreError;
 pub use options::{Durability, LocalStoreOptions, TempRootPolicy};

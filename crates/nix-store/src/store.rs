@@ -74,6 +74,16 @@ impl LocalStore {
         Ok(Arc::new(Self { shared: Arc::new(shared) }))
     }
 
+    /// Whether the database is read with locks, so that what is read is what is valid now.
+    pub(crate) fn is_current(&self) -> bool {
+        !self.shared.reader.is_immutable()
+    }
+
+    /// Whether reading holds temporary roots. Blocks.
+    pub(crate) fn holds_roots(&self) -> bool {
+        self.shared.read_roots().is_some()
+    }
+
     /// The file or directory that holds the contents of `path`, valid or not.
     pub fn real_path(&self, path: &StorePath) -> std::path::PathBuf {
         self.shared.layout.real_path(path)
@@ -174,8 +184,8 @@ impl LocalStore {
 }
 
 impl Shared {
-    /// Makes `paths` temporary roots where that is allowed: to be called before asking whether they are valid.
-    fn root(&self, paths: &[StorePath]) {
+    /// The temporary roots of reading, where they are allowed.
+    fn read_roots(&self) -> Option<&TempRoots> {
         let roots = self.read_roots.get_or_init(|| {
             if self.options.temp_roots == TempRootPolicy::OnlyWriting || self.reader.is_immutable() {
                 return None;
@@ -184,7 +194,12 @@ impl Shared {
                 .inspect_err(|error| tracing::debug!(%error, "reading without temporary roots"))
                 .ok()
         });
-        if let Some(roots) = roots
+        roots.as_deref()
+    }
+
+    /// Makes `paths` temporary roots where that is allowed: to be called before asking whether they are valid.
+    fn root(&self, paths: &[StorePath]) {
+        if let Some(roots) = self.read_roots()
             && let Err(error) = roots.add(paths)
         {
             tracing::debug!(%error, "cannot root what is being read");

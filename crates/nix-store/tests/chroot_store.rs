@@ -1,5 +1,7 @@
 //! Writing a chroot store, and reading it back: what becomes visible, and what must not.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests say what they expect")]
+
 mod support;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -103,7 +105,7 @@ async fn a_circle_of_references_is_refused() {
     let one = Sample::file("one", "1", &[&other]);
     let two = Sample::file("two", "2", &[one.path()]);
     let error = add(&store, &[&one, &two]).await.expect_err("a circle");
-    assert!(format!("{:?}", error).contains("ReferenceCycle"), "{error:?}");
+    assert!(format!("{error:?}").contains("ReferenceCycle"), "{error:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The store behind a real nix-daemon, as root and as somebody whom it does not trust.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests say what they expect")]
+
 mod support;
 
 use std::path::{Path, PathBuf};
@@ -8,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use nars3_nix_store::{DaemonStore, DaemonStoreOptions};
+use nars3_nix_store::{AutoStore, DaemonStore, DaemonStoreOptions, LocalStoreOptions};
 use nars3_store_api::{NarOrder, NarStream, StageOptions, Store, StoreError};
 use nars3_store_path::{SecretKey, StoreDir};
 use support::nix::{self, Nix, OwnStore, succeed};
@@ -196,6 +198,51 @@ async fn many_at_once() {
     }
     let paths: Vec<_> = samples.iter().map(|sample| sample.path().clone()).collect();
     assert_eq!(store.path_infos(&paths).await.expect("query").len(), samples.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn auto_reads_directly_and_writes_through_the_daemon() {
+    if !nix::available("auto_reads_directly_and_writes_through_the_daemon") {
+        return;
+    }
+    let nix = Nix::new();
+    let own = nix.own_store();
+    let daemon = Daemon::start(&own);
+    let local = LocalStoreOptions {
+        store_dir: daemon.options.store_dir.clone(),
+        state_dir: Some(own.state_dir()),
+        ..LocalStoreOptions::default()
+    };
+    let options = DaemonStoreOptions { check_signatures: false, ..daemon.options.clone() };
+    let store = AutoStore::open(local.clone(), options.clone()).expect("both ways are open");
+    assert!(store.reader().to_string().starts_with("local"), "{store:?}");
+    assert!(store.writer().to_string().starts_with("unix"), "{store:?}");
+    let sample = Sample::file("sample", "contents", &[]);
+    let staged =
+        store.stage(sample.info.clone(), sample.stream(), StageOptions::default()).await.expect("staged");
+    store.publish(vec![staged]).await.expect("published");
+    let info = store.path_info(sample.path()).await.expect("query").expect("valid");
+    assert_eq!(bytes(store.nar(&info).await.expect("NAR")).await.expect("whole"), sample.nar);
+    drop((store, daemon));
+
+    // Without the daemon.
+    let store = AutoStore::open(local.clone(), options.clone()).expect("one way is open");
+    let other = Sample::file("other", "other", &[sample.path()]);
+    let staged =
+        store.stage(other.info.clone(), other.stream(), StageOptions::default()).await.expect("staged");
+    store.publish(vec![staged]).await.expect("published");
+    assert!(store.path_info(other.path()).await.expect("query").is_some());
+
+    // Without either.
+    let nowhere = tempfile::tempdir().expect("tempdir");
+    let local = LocalStoreOptions { root: Some(nowhere.path().to_owned()), ..LocalStoreOptions::default() };
+    let error = AutoStore::open(local, options).expect_err("no way is open");
+    assert!(
+        message(&error).contains("daemon") && message(&error).contains("database"),
+        "{}",
+        message(&error)
+    );
+    assert_eq!(std::fs::read_dir(nowhere.path()).expect("there").count(), 0, "nothing was created");
 }
 
 #[tokio::test]

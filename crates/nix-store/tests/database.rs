@@ -1,5 +1,7 @@
 //! The database as others may have left it: written by hand here.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests say what they expect")]
+
 mod support;
 
 use std::path::Path;

@@ -2,6 +2,8 @@
 //!
 //! The process is this test binary again, running `child_that_writes`.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests say what they expect")]
+
 mod support;
 
 use std::path::Path;

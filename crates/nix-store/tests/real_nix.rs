@@ -1,5 +1,7 @@
 //! The same stores, in the hands of real Nix: it reads and verifies what was written here, and the other way round.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests say what they expect")]
+
 mod support;
 
 use std::collections::BTreeSet;

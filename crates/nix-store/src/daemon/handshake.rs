@@ -64,7 +64,7 @@ pub(crate) fn shake_hands(from: &mut impl Read, to: &mut impl Write) -> Result<A
     let mut features = BTreeSet::new();
     if minor >= FEATURES_SINCE {
         let ours: [&str; 0] = [];
-        write_list(to, ours.into_iter(), |to, feature| write_string(to, feature))?;
+        write_list(to, ours.into_iter(), write_string)?;
         to.flush()?;
         features = read_list(from, |from| read_string(from, "a feature"))?;
     }
@@ -115,8 +115,7 @@ mod tests {
     #[test]
     fn a_daemon_newer_than_this_is_spoken_to_in_our_version() {
         let from = daemon(99, |bytes| {
-            write_list(bytes, ["new"].into_iter(), |to, feature| write_string(to, feature))
-                .expect("into memory");
+            write_list(bytes, ["new"].into_iter(), write_string).expect("into memory");
             write_string(bytes, "9.9").expect("into memory");
             write_number(bytes, 2).expect("into memory");
         });

@@ -61,6 +61,6 @@ impl Pool {
 
 fn connect(path: &Path) -> Result<UnixStream, DaemonError> {
     let directory = path.parent().unwrap_or(Path::new("."));
-    let name = path.file_name().map(Path::new).unwrap_or(path);
+    let name = path.file_name().map_or(path, Path::new);
     socket::connect(directory, name).map_err(|error| DaemonError::Wire(WireError::Io(error)))
 }

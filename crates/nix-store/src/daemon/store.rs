@@ -148,6 +148,16 @@ impl DaemonStore {
         })
     }
 
+    /// Keeps collectors away from `paths` for as long as the store is open, where the daemon allows that.
+    pub(crate) async fn hold(&self, paths: &[StorePath]) -> Result<(), StoreError> {
+        let paths = paths.to_vec();
+        self.blocking(move |shared| {
+            shared.root(&paths);
+            Ok(())
+        })
+        .await
+    }
+
     async fn request<T, F>(&self, action: &'static str, request: F) -> Result<T, StoreError>
     where
         T: Send + 'static,

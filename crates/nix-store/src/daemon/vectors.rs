@@ -1,5 +1,10 @@
 //! Nix's own test vectors of the wire formats: each file decodes to the values beside it, and they encode to the file.
 
+#![allow(
+    clippy::redundant_closure,
+    reason = "a function with `impl Read` is not general over the lifetime of its input"
+)]
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -108,9 +113,7 @@ fn lists() {
             assert!(from.is_empty());
 
             let mut written = Vec::new();
-            let write = |to: &mut Vec<u8>, list: &Vec<String>| {
-                write_list(to, list.iter(), |to, item| write_string(to, item))
-            };
+            let write = |to: &mut Vec<u8>, list: &Vec<String>| write_list(to, list.iter(), write_string);
             for list in [text(&[]), text(&[""]), text(&last)] {
                 write(&mut written, &list).expect("into memory");
             }
@@ -173,7 +176,7 @@ fn trust_and_handshake() {
         &[None, Some(true), Some(false)],
         |from| read_trusted(from),
         |to, value| {
-            write_number(to, value.map_or(0, |trusted| if trusted { 1 } else { 2 })).expect("into memory")
+            write_number(to, value.map_or(0, |trusted| if trusted { 1 } else { 2 })).expect("into memory");
         },
     );
     let version = Some("nix-1.2.3".to_owned());

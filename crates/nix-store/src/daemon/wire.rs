@@ -120,7 +120,7 @@ mod tests {
             Err(WireError::TooLong { length: u64::MAX, .. })
         ));
         let hostile = u64::MAX.to_le_bytes();
-        let list: Result<Vec<u64>, _> = read_list(&mut hostile.as_slice(), |from| read_number(from));
+        let list: Result<Vec<u64>, _> = read_list(&mut hostile.as_slice(), read_number);
         assert!(matches!(list, Err(WireError::Io(_))));
     }
 
