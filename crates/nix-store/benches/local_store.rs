@@ -24,6 +24,11 @@ fn path(number: usize) -> StorePath {
     StorePath::from_base_name(&format!("{hash_part}-package-{number}")).expect("well-formed")
 }
 
+/// The number of the row of a path; the first is 1.
+fn row(number: usize) -> i64 {
+    i64::try_from(number + 1).expect("small")
+}
+
 fn open(root: &Path) -> Arc<LocalStore> {
     LocalStore::open(LocalStoreOptions { root: Some(root.to_owned()), ..LocalStoreOptions::default() })
         .expect("opens")
@@ -39,12 +44,12 @@ fn large_store(root: &Path) -> Arc<LocalStore> {
         transaction
             .execute(
                 "insert or ignore into ValidPaths (id, path, hash, registrationTime, narSize) values (?1, ?2, ?3, 1, 96)",
-                (number + 1, format!("/nix/store/{}", path(number)), hash),
+                (row(number), format!("/nix/store/{}", path(number)), hash),
             )
             .expect("inserted");
         for reference in number.saturating_sub(REFERENCES)..=number {
             transaction
-                .execute("insert or ignore into Refs values (?1, ?2)", (number + 1, reference + 1))
+                .execute("insert or ignore into Refs values (?1, ?2)", (row(number), row(reference)))
                 .expect("inserted");
         }
     }
