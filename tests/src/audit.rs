@@ -112,6 +112,7 @@ fn nix32(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::{S3Server, ServerKind, Settings};
 
     #[test]
     fn the_hash_of_nothing_is_the_one_that_nix_prints() {
@@ -124,5 +125,64 @@ mod tests {
         assert_eq!(field(text, "References"), Some(""));
         assert_eq!(with_field(text, "StorePath", "b"), "StorePath: b\nSig: k:1\nSig: k:2\nReferences: \n");
         assert_eq!(without_field(text, "Sig"), "StorePath: a\nReferences: \n");
+    }
+
+    const REFERENCE: &str = "00000000000000000000000000000000-reference";
+    const PATH: &str = "11111111111111111111111111111111-path";
+
+    fn narinfo(path: &str, nar: &[u8], references: &str) -> String {
+        let hash = sha256(nar);
+        let file = hash.trim_start_matches("sha256:");
+        let size = nar.len();
+        format!(
+            "StorePath: /nix/store/{path}\nURL: nar/{file}.nar\nCompression: none\nFileHash: {hash}\nFileSize: {size}\n\
+             NarHash: {hash}\nNarSize: {size}\nReferences: {references}\n"
+        )
+    }
+
+    /// A valid cache of two paths in a bucket of its own, and the text of the second narinfo.
+    fn valid(server: &S3Server) -> (Bucket, String) {
+        let bucket = server.fresh_bucket().unwrap();
+        bucket.put("nix-cache-info", b"StoreDir: /nix/store\n").unwrap();
+        for (path, nar, references) in [(REFERENCE, b"one", ""), (PATH, b"two", REFERENCE)] {
+            let text = narinfo(path, nar, references);
+            bucket.put(field(&text, "URL").unwrap(), nar).unwrap();
+            bucket.put(&format!("{}.narinfo", &path[..32]), text.as_bytes()).unwrap();
+        }
+        (bucket, narinfo(PATH, b"two", REFERENCE))
+    }
+
+    #[test]
+    fn a_valid_cache_is_accepted_and_every_damage_is_seen() {
+        let server = S3Server::start_kind(&ServerKind::Embedded, &Settings::default()).unwrap();
+        let (bucket, text) = valid(&server);
+        bucket.put("nar/orphan.nar", b"left behind").unwrap();
+        let found = audit(&bucket).unwrap();
+        assert_eq!(found.paths, BTreeSet::from([REFERENCE.to_owned(), PATH.to_owned()]));
+        assert_eq!(found.orphans, BTreeSet::from(["nar/orphan.nar".to_owned()]));
+
+        let (key, nar) = (format!("{}.narinfo", &PATH[..32]), field(&text, "URL").unwrap().to_owned());
+        type Damage<'a> = (&'a str, Box<dyn Fn(&Bucket) -> Result<()> + 'a>);
+        let damages: [Damage<'_>; 8] = [
+            ("no cache info", Box::new(|bucket| bucket.delete("nix-cache-info"))),
+            ("no NAR", Box::new(|bucket| bucket.delete(&nar))),
+            ("another NAR", Box::new(|bucket| bucket.put(&nar, b"2wo"))),
+            ("a longer NAR", Box::new(|bucket| bucket.put(&nar, b"two and more"))),
+            ("no reference", Box::new(|bucket| bucket.delete(&format!("{}.narinfo", &REFERENCE[..32])))),
+            ("a cut narinfo", Box::new(|bucket| bucket.put(&key, &text.as_bytes()[..text.len() - 1]))),
+            (
+                "another NarHash",
+                Box::new(|bucket| bucket.put(&key, with_field(&text, "NarHash", "x").as_bytes())),
+            ),
+            (
+                "a foreign narinfo",
+                Box::new(|bucket| bucket.put(&format!("{}.narinfo", "2".repeat(32)), text.as_bytes())),
+            ),
+        ];
+        for (what, damage) in damages {
+            let (bucket, _) = valid(&server);
+            damage(&bucket).unwrap();
+            assert!(audit(&bucket).is_err(), "the audit did not see {what}");
+        }
     }
 }
