@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -52,7 +53,8 @@ pub(crate) fn publish(layout: &Layout, writer: &Writer, batch: Vec<Entry>) -> Re
     let order = references_first(&infos).map_err(|cycle| backend_error(layout, "register paths", cycle))?;
     check_references(layout, writer, &infos, &seen)?;
     if writer.durability() == Durability::Contents {
-        synchronise(layout)?;
+        // One call for the whole batch.
+        synchronise(layout, |directory| Ok(rustix::fs::syncfs(directory)?))?;
     }
     let mut batch: Vec<Option<Entry>> = batch.into_iter().map(Some).collect();
     for places in order.chunks(PATHS_PER_TRANSACTION) {
@@ -110,6 +112,10 @@ fn publish_group(layout: &Layout, writer: &Writer, group: Vec<Entry>) -> Result<
         register(layout, transaction, &registrations)?;
         for (info, token) in &group {
             placed.push(Placed::put(layout, info, token, &staging)?);
+        }
+        // The contents are on the disk; now their names.
+        if writer.durability() == Durability::Contents {
+            synchronise(layout, |directory| directory.sync_all())?;
         }
         Ok(())
     });
@@ -180,12 +186,10 @@ impl Placed {
     }
 }
 
-/// Waits until everything written to the file system of the store is on the disk: one call for the whole batch.
-fn synchronise(layout: &Layout) -> Result<(), StoreError> {
+/// Waits until what was written is on the disk.
+fn synchronise(layout: &Layout, wait: impl FnOnce(&File) -> io::Result<()>) -> Result<(), StoreError> {
     let directory = layout.real_store_dir();
-    let synchronise = || -> std::io::Result<()> {
-        rustix::fs::syncfs(File::open(directory)?)?;
-        Ok(())
-    };
-    synchronise().map_err(|error| file_error("synchronise", directory, error))
+    File::open(directory)
+        .and_then(|open| wait(&open))
+        .map_err(|error| file_error("synchronise", directory, error))
 }

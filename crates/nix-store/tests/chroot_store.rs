@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
-use nars3_nix_store::{LocalStore, LocalStoreOptions};
+use nars3_nix_store::{Durability, LocalStore, LocalStoreOptions};
 use nars3_store_api::{StageOptions, Store, StoreError};
 use nars3_store_path::{
     Algorithm, ContentAddress, ContentAddressMethod, Hash, Signature, StoreDir, StorePath, store_path_for,
@@ -389,6 +389,23 @@ async fn two_writers_agree() {
     }
     drop(store);
     assert_eq!(entries(root.path()).len(), samples.len(), "no lock files, no staging directories");
+}
+
+#[tokio::test]
+async fn every_durability_registers_the_same() {
+    for durability in [Durability::Nothing, Durability::Metadata, Durability::Contents] {
+        let root = tempfile::tempdir().expect("tempdir");
+        let store = LocalStore::open(LocalStoreOptions {
+            root: Some(root.path().to_owned()),
+            durability,
+            ..LocalStoreOptions::default()
+        })
+        .expect("opens");
+        let sample = Sample::file("sample", "contents", &[]);
+        add(&store, &[&sample]).await.expect("published");
+        assert_eq!(nar_of(&store, &sample.info).await.expect("NAR"), sample.nar, "{durability:?}");
+        assert!(store.path_info(sample.path()).await.expect("query").is_some(), "{durability:?}");
+    }
 }
 
 #[tokio::test]

@@ -363,8 +363,8 @@ fn wait_for_end(from: &mut impl Read, minor: u64) -> Result<(), DaemonError> {
 /// Lets whoever listens to our traces hear what the daemon says.
 fn pass_on(message: Message) {
     match message {
-        Message::Log(line) => tracing::info!(target: "nix_daemon", "{line}"),
-        Message::StartActivity(what) if !what.is_empty() => tracing::debug!(target: "nix_daemon", "{what}"),
+        Message::Log(line) => tracing::info!("{line}"),
+        Message::StartActivity(what) if !what.is_empty() => tracing::debug!("{what}"),
         _ => {}
     }
 }

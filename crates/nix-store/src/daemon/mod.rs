@@ -26,6 +26,8 @@ pub(crate) mod value;
 pub(crate) mod wire;
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod vectors;
 
 pub use error::{DaemonError, RemoteError, WireError};
