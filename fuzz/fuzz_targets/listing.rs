@@ -5,12 +5,16 @@ use libfuzzer_sys::fuzz_target;
 use nars3_narinfo::Listing;
 
 fuzz_target!(|text: &str| {
-    let Ok(listing) = Listing::from_json(text) else { return };
+    let listing = match Listing::from_json(text) {
+        Ok(listing) => listing,
+        Err(error) => return drop(error.to_string()),
+    };
     for printed in [listing.to_json(), listing.to_json_head()] {
         let again = Listing::from_json(&printed).expect("our own JSON is understood");
-        assert_eq!(again.to_json(), listing.to_json());
+        assert_eq!(again, listing);
     }
-    for (path, _node) in listing.root.walk() {
-        assert!(listing.root.lookup(&path).is_some(), "{path:?}");
+    for (path, node) in listing.root.walk() {
+        let found = listing.root.lookup(&path).unwrap_or_else(|| panic!("{path:?} is not found"));
+        assert!(std::ptr::eq(found, node), "{path:?} is something else");
     }
 });

@@ -1,43 +1,100 @@
-//! A NAR from a stranger, restored: nothing outside the target changes, and what was restored dumps to what came.
+//! A NAR from a stranger, restored: nothing outside the target changes, an existing target neither, and what was
+//! restored dumps to what came.
 #![no_main]
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use nars3_nar::{Decoder, DumpOptions, RestoreOptions, dump, restore};
+use nars3_nar::{DumpOptions, NarChecker, RestoreOptions, Trailing, dump, restore};
 
-/// Everything beside the target, with its contents.
-fn surroundings(directory: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut found: Vec<_> = fs::read_dir(directory)
-        .expect("the directory is ours")
-        .map(|entry| entry.expect("the directory is ours").path())
-        .filter(|path| !path.ends_with("target"))
-        .map(|path| {
-            let kind = fs::symlink_metadata(&path).expect("it is there").file_type();
-            let contents = if kind.is_file() { fs::read(&path).expect("it is ours") } else { Vec::new() };
-            (format!("{} {kind:?}", path.display()), contents)
-        })
-        .collect();
+const HACK: &[u8] = b"~nix~case~hack~";
+
+/// Everything below `directory` but for the target and its parent's own times: path, metadata and contents.
+fn surroundings(directory: &Path, target: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut pending = vec![directory.to_owned()];
+    while let Some(path) = pending.pop() {
+        let metadata = fs::symlink_metadata(&path).expect("it is there");
+        let mut description = format!("{path:?} {:o} {}", metadata.mode(), metadata.uid());
+        if metadata.is_dir() {
+            let entries = fs::read_dir(&path).expect("it is ours");
+            let paths = entries.map(|entry| entry.expect("it is ours").path());
+            pending.extend(paths.filter(|path| path != target));
+        } else {
+            description += &format!(" {} {} {}", metadata.nlink(), metadata.mtime(), metadata.mtime_nsec());
+            description += &match fs::read_link(&path) {
+                Ok(target) => format!(" -> {target:?}"),
+                Err(_) => format!(": {:?}", fs::read(&path).expect("it is ours")),
+            };
+        }
+        found.push(description);
+    }
     found.sort();
     found
+}
+
+fn dumped(target: &Path, case_hack: bool) -> Vec<u8> {
+    let mut nar = Vec::new();
+    let options = DumpOptions { case_hack, ..DumpOptions::default() };
+    dump(target, &mut nar, &options).expect("what was restored can be dumped");
+    nar
+}
+
+/// The part of `bytes` that is a NAR, if it begins with one.
+fn nar(bytes: &[u8]) -> Option<&[u8]> {
+    let mut checker = NarChecker::default();
+    let size = checker.push(bytes).ok()?;
+    checker.is_finished().then(|| &bytes[..size])
 }
 
 fuzz_target!(|bytes: &[u8]| {
     let directory = tempfile::tempdir_in(if Path::new("/dev/shm").exists() { "/dev/shm" } else { "/tmp" })
         .expect("a temporary directory");
-    fs::write(directory.path().join("sibling"), "untouched").expect("the directory is ours");
-    std::os::unix::fs::symlink("target", directory.path().join("link")).expect("the directory is ours");
-    let before = surroundings(directory.path());
-    let target = directory.path().join("target");
-    let restored = restore(&mut &*bytes, &target, &RestoreOptions::default());
-    assert_eq!(before, surroundings(directory.path()), "something beside the target changed");
-    if restored.is_ok() {
-        let mut decoder = Decoder::new(bytes);
-        while decoder.next().expect("it was restored").is_some() {}
-        let size = usize::try_from(decoder.offset()).expect("it is in memory");
-        let mut dumped = Vec::new();
-        dump(&target, &mut dumped, &DumpOptions::default()).expect("what was restored can be dumped");
-        assert_eq!(dumped, bytes[..size]);
+    // Somewhere to escape to: beside the target, above it, and through a symlink that leads to the target.
+    let inner = directory.path().join("inner");
+    let target = inner.join("target");
+    fs::create_dir(&inner).expect("the directory is ours");
+    for sibling in [inner.join("sibling"), directory.path().join("sibling"), directory.path().join("a")] {
+        fs::write(sibling, "untouched").expect("the directory is ours");
+    }
+    std::os::unix::fs::symlink("target", inner.join("link")).expect("the directory is ours");
+    let before = surroundings(directory.path(), &target);
+    let unchanged =
+        || assert_eq!(before, surroundings(directory.path(), &target), "something beside the target changed");
+
+    // As it comes, and with everything that changes how files come to be.
+    let plain = RestoreOptions { trailing: Trailing::LeaveUnread, ..RestoreOptions::default() };
+    let all = RestoreOptions { canonical: true, case_hack: true, sparse: true, ..RestoreOptions::default() };
+    for options in [plain, all] {
+        let exact = matches!(options.trailing, Trailing::LeaveUnread);
+        let restored = restore(&mut &*bytes, &target, &options);
+        unchanged();
+        match (&restored, nar(bytes)) {
+            (Ok(summary), Some(nar)) => {
+                assert_eq!(summary.nar_size, nar.len() as u64);
+                assert!(exact || nar.len() == bytes.len(), "bytes after the NAR");
+                assert!(restore(&mut &*bytes, &target, &options).is_err(), "an existing target is taken");
+                unchanged();
+                // A name that looks hacked already is taken as it is, and loses its suffix in dumping, in Nix too.
+                let looks_hacked = nar.windows(HACK.len()).any(|window| window == HACK);
+                if !(options.case_hack && looks_hacked) {
+                    assert!(dumped(&target, options.case_hack) == nar, "another NAR comes back");
+                }
+            }
+            (Ok(_), None) => panic!("restored what is no NAR"),
+            (Err(error), Some(_)) if exact => panic!("a NAR is refused: {error}"),
+            // Names can collide by the case hack, and bytes after the NAR are refused.
+            (Err(error), _) => drop(error.to_string()),
+        }
+        if let Ok(metadata) = fs::symlink_metadata(&target) {
+            let removed =
+                if metadata.is_dir() { fs::remove_dir_all(&target) } else { fs::remove_file(&target) };
+            if removed.is_err() {
+                // Canonical directories cannot be changed by their owner, unless it is root.
+                return;
+            }
+        }
     }
 });
