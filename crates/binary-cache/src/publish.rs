@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nars3_narinfo::{CACHE_INFO_KEY, CacheInfo, NarInfo, PathInfo, narinfo_key};
 use nars3_store_api::{Staged, StoreError};
@@ -12,8 +13,12 @@ use crate::known::Entry;
 use crate::objects::{Kind, Mode, Written};
 use crate::take::StagedFile;
 
-/// Attempts to get a conditional write through. Each failure means that somebody else's succeeded.
-const ATTEMPTS: usize = 20;
+/// Attempts to get a conditional write through. Each failure means that somebody else's succeeded, or is under way.
+const ATTEMPTS: u32 = 20;
+
+/// The wait after the first failure; it grows by as much with each. S3 refuses writes that meet another one on its
+/// way, which takes some tens of milliseconds to end.
+const PAUSE: Duration = Duration::from_millis(10);
 
 impl BinaryCache {
     /// Writes the narinfo of a staged path.
@@ -29,7 +34,7 @@ impl BinaryCache {
         self.announce().await?;
         let key = narinfo.key();
         let mode = if file.replace { Mode::Always } else { Mode::IfAbsent };
-        for _ in 0..ATTEMPTS {
+        for attempt in 1..=ATTEMPTS {
             let text = narinfo.to_text(&self.store_dir);
             match self.objects.put_document(&key, text.into(), Kind::NarInfo, mode.clone()).await? {
                 Written::Now => {
@@ -40,7 +45,8 @@ impl BinaryCache {
                     if self.join(&narinfo.info).await? {
                         return Ok(());
                     }
-                    // It was deleted between the two requests.
+                    // It was deleted between the two requests, or is not visible yet.
+                    tokio::time::sleep(PAUSE * attempt).await;
                 }
             }
         }
@@ -156,7 +162,7 @@ impl BinaryCache {
     ) -> Result<usize, StoreError> {
         self.ensure_readable_encodings()?;
         let key = narinfo_key(path);
-        for _ in 0..ATTEMPTS {
+        for attempt in 1..=ATTEMPTS {
             let document = self.objects.document(&key, self.objects.limits().narinfo_size).await?;
             let document = document.ok_or_else(|| self.invalid(path))?;
             let text =
@@ -177,6 +183,7 @@ impl BinaryCache {
                 self.known.remember(Arc::new(Entry::from(narinfo)));
                 return Ok(added);
             }
+            tokio::time::sleep(PAUSE * attempt).await;
         }
         Err(self.objects.failed(format!("add signatures to '{key}'"), "it changes all the time"))
     }

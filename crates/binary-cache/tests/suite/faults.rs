@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use nars3_binary_cache::{Finding, VerifyOptions};
 use nars3_compression::Compression;
 use nars3_store_api::{NarStream, StageOptions, Store, StoreError};
 use object_store::memory::InMemory;
@@ -39,6 +40,8 @@ enum Fault {
     Part,
     /// The second part of every upload never ends.
     StuckPart,
+    /// After so many writes, nothing works any more.
+    DieAfter(u64),
     /// Every read is answered with 403 and this code.
     Denied(&'static str),
     /// Listings are answered with 403.
@@ -50,6 +53,7 @@ enum Fault {
 struct Faulty {
     inner: InMemory,
     fault: Fault,
+    writes: AtomicU64,
     aborted: Arc<AtomicU64>,
     stuck: Arc<Notify>,
     abort_seen: Arc<Notify>,
@@ -64,6 +68,7 @@ impl Faulty {
         Arc::new(Self {
             inner,
             fault,
+            writes: AtomicU64::new(0),
             aborted: Arc::default(),
             stuck: Arc::default(),
             abort_seen: Arc::default(),
@@ -84,7 +89,9 @@ impl fmt::Display for Faulty {
 #[async_trait]
 impl ObjectStore for Faulty {
     async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let written = self.writes.fetch_add(1, Ordering::Relaxed);
         match self.fault {
+            Fault::DieAfter(writes) if written >= writes => Err(self.error()),
             Fault::Put(suffix) if path.as_ref().ends_with(suffix) => Err(self.error()),
             Fault::Conditions if options.mode != PutMode::Overwrite => Err(self.error()),
             Fault::LostAnswer if options.mode != PutMode::Overwrite => {
@@ -281,6 +288,45 @@ async fn a_failed_nar_leaves_no_narinfo() {
         assert!(error.to_string().contains(suffix), "{error}");
         assert!(!keys(&store).await.iter().any(|key| key.ends_with(".narinfo")));
     }
+}
+
+#[tokio::test]
+async fn a_push_that_dies_anywhere_leaves_a_valid_cache() {
+    let base = Sample::file("base", &noise(3000));
+    let library = Sample::file("library", &noise(4000)).referring_to(&[&base]);
+    let program = Sample::tree("program").referring_to(&[&base, &library]);
+    let mut died = 0;
+    for writes in 0..100 {
+        let inner = InMemory::new();
+        let store: Arc<dyn ObjectStore> = Faulty::over(inner.clone(), Fault::DieAfter(writes));
+        let mut options = compressed_by(Compression::Zstd);
+        options.cache.write_nar_listing = true;
+        let cache = open(&store, options).await;
+        // The NARs of all first, in any order; then the narinfos.
+        let mut staged = Vec::new();
+        for sample in [&program, &base, &library] {
+            staged.push(cache.stage(sample.info.clone(), sample.stream(), StageOptions::default()).await);
+        }
+        staged.rotate_left(1);
+        let mut complete = true;
+        for path in staged {
+            complete &= match path {
+                Ok(path) => cache.publish(vec![path]).await.is_ok(),
+                Err(_) => false,
+            };
+        }
+        let left: Arc<dyn ObjectStore> = Arc::new(inner);
+        let everything = VerifyOptions { contents: true, ..VerifyOptions::default() };
+        let report = plain(&left).await.verify(&everything).await.unwrap();
+        let harm = report.findings.iter().filter(|finding| !matches!(finding, Finding::OrphanNar { .. }));
+        assert_eq!(harm.count(), 0, "after {writes} writes: {:?}", report.findings);
+        if complete {
+            assert_eq!(report.paths, 3);
+            break;
+        }
+        died += 1;
+    }
+    assert_eq!(died, 10, "three NARs, three listings, the cache info and three narinfos");
 }
 
 #[tokio::test]
