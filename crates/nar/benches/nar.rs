@@ -3,7 +3,7 @@
 //! Prints a table of the best of several rounds, in which the candidates take turns, and of ratios to ours. Programs
 //! are measured as programs, so ours is too: this program calls itself. Trees lie in `/dev/shm` where there is one, so
 //! that no disk is measured. `NARS3_BENCH_ROUNDS` sets the rounds (default 5), `NARS3_BENCH_MIB` the size of the
-//! large tree (default 1,024).
+//! large tree (default 1,024); words on the command line choose parts by name, as in `cargo bench -p nars3-nar -- hash`.
 
 #![allow(
     clippy::print_stdout,
@@ -153,8 +153,17 @@ impl<'c> Candidate<'c> {
     }
 }
 
+/// Whether a part is wanted: all are, unless the command line names some.
+fn wanted(what: &str) -> bool {
+    let mut filters = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
+    filters.peek().is_none() || filters.any(|filter| what.contains(&filter))
+}
+
 /// Measures candidates in turn and prints their best times; the first is ours.
 fn compare(what: &str, mut candidates: Vec<Candidate<'_>>) {
+    if !wanted(what) {
+        return;
+    }
     let mut best = vec![Duration::MAX; candidates.len()];
     for _ in 0..number("NARS3_BENCH_ROUNDS", 5) {
         for (candidate, best) in candidates.iter_mut().zip(&mut best) {
@@ -240,7 +249,7 @@ fn bench_tree(tree: &Path, place: &Path) {
         "list",
         vec![
             Candidate::new("nars3 list, NAR in memory", || {
-                drop(list(bytes.as_slice(), Default::default()).unwrap())
+                drop(list(bytes.as_slice(), Default::default()).unwrap());
             }),
             Candidate::new("nars3 check, NAR in memory", || {
                 NarChecker::default().push(&bytes).map(drop).unwrap();
@@ -286,6 +295,9 @@ fn bench_tree(tree: &Path, place: &Path) {
 
 /// The most memory that each operation ever had, for files of very different sizes.
 fn bench_memory(place: &Path) {
+    if !wanted("memory") {
+        return;
+    }
     let sizes: [u64; 3] = [10 << 20, 1 << 30, 8 << 30];
     println!("== peak memory in KiB, for a sparse file of 10 MiB, 1 GiB and 8 GiB");
     let files: Vec<PathBuf> = sizes.iter().map(|size| place.join(format!("sparse-{size}"))).collect();

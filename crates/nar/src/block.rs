@@ -7,9 +7,12 @@ use crate::wire::padding;
 /// Bytes per block: several times a pipe's capacity, well inside a processor's second-level cache.
 pub(crate) const BLOCK: usize = 256 * 1024;
 
+/// Bytes per block between two threads: so large that waking the other thread costs little beside working on it.
+pub(crate) const SHARED_BLOCK: usize = 1024 * 1024;
+
 /// Where full blocks go.
 pub(crate) trait BlockSink {
-    /// Takes the first `filled` bytes of `block`, and gives back a block of the same length to fill next.
+    /// Takes the first `filled` bytes of `block`, and gives back a block to fill next, of at least [`BLOCK`] bytes.
     fn block(&mut self, block: Box<[u8]>, filled: usize) -> io::Result<Box<[u8]>>;
 }
 
@@ -24,9 +27,9 @@ impl<W: Write> BlockSink for WriteBlocks<W> {
     }
 }
 
-/// A new block.
-pub(crate) fn new_block() -> Box<[u8]> {
-    vec![0; BLOCK].into_boxed_slice()
+/// A new block of zeros.
+pub(crate) fn new_block(length: usize) -> Box<[u8]> {
+    vec![0; length].into_boxed_slice()
 }
 
 /// Lays out strings and contents in blocks.
@@ -42,7 +45,7 @@ pub(crate) struct Framer<S> {
 
 impl<S: BlockSink> Framer<S> {
     pub(crate) fn new(sink: S) -> Self {
-        Self { sink, block: new_block(), filled: 0, sent: 0 }
+        Self { sink, block: new_block(BLOCK), filled: 0, sent: 0 }
     }
 
     /// How many bytes have been laid out.

@@ -67,6 +67,8 @@ pub fn canonicalise(path: &Path) -> Result<(), CanonicaliseError> {
 ///
 /// When something is neither file nor directory nor symlink, or the file system refuses.
 pub fn canonicalise_with(path: &Path, options: &CanonicalOptions) -> Result<(), CanonicaliseError> {
+    // A slash at the end would make the system follow a symlink.
+    let path = path.components().as_path();
     let mut walk = Walk { root: path, options, open: OpenDirectories::default(), levels: Vec::new() };
     let name = CString::new(path.as_os_str().as_bytes())
         .map_err(|error| walk.error(None, "examining", error.into()))?;
@@ -265,12 +267,7 @@ fn remove_attributes(_: BorrowedFd<'_>, _: &CStr) -> io::Result<()> {
 /// directory rule over what is created in it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn bequeaths_attributes(directory: BorrowedFd<'_>) -> bool {
-    rustix::fs::fgetxattr(directory, c"system.posix_acl_default", &mut [0_u8; 1])
-        .is_ok_and(|length| length > 0)
-        || matches!(
-            rustix::fs::fgetxattr(directory, c"system.posix_acl_default", &mut [0_u8; 1]),
-            Err(Errno::RANGE)
-        )
+    rustix::fs::fgetxattr_query(directory, c"system.posix_acl_default").is_ok_and(|length| length > 0)
 }
 
 /// Whether files made in the directory get extended attributes from it.

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use nars3_store_path::{Algorithm, Hash, Hasher};
 
 use super::{DumpError, DumpOptions, walk};
-use crate::block::{BlockSink, Framer, new_block};
+use crate::block::{BlockSink, Framer, SHARED_BLOCK, new_block};
 
 /// Blocks under way between the two threads, beside the one that is filled and the one that is hashed: enough to
 /// even out small files (slow to read) and large ones.
@@ -103,7 +103,7 @@ impl BlockSink for HashBlocks {
                 if let Self::Here(hasher) = std::mem::replace(self, Self::Moving) {
                     *self = Self::start(hasher);
                 }
-                Ok(block)
+                Ok(if matches!(self, Self::There(_)) { new_block(SHARED_BLOCK) } else { block })
             }
             Self::There(thread) => {
                 thread.full.send((block, filled)).map_err(|_| lost_thread())?;
@@ -112,7 +112,7 @@ impl BlockSink for HashBlocks {
                 }
                 if thread.unmade > 0 {
                     thread.unmade -= 1;
-                    return Ok(new_block());
+                    return Ok(new_block(SHARED_BLOCK));
                 }
                 thread.empty.recv().map_err(|_| lost_thread())
             }

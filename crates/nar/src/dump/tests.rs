@@ -149,7 +149,11 @@ fn the_root_may_be_a_file_or_a_symlink() {
     assert_eq!(dumped(&file).unwrap(), encoder.finish().unwrap());
     let mut encoder = Encoder::new(Vec::new());
     encoder.symlink(b"file").unwrap();
-    assert_eq!(dumped(&link).unwrap(), encoder.finish().unwrap());
+    let nar = encoder.finish().unwrap();
+    assert_eq!(dumped(&link).unwrap(), nar);
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    assert_eq!(dumped(&link.join("")).unwrap(), nar);
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub(super) fn dump_tree<S: BlockSink>(
     framer: &mut Framer<S>,
     options: &DumpOptions,
 ) -> Result<(), DumpError> {
+    // A slash at the end would make the system follow a symlink, which Nix does not do either.
+    let path = path.components().as_path();
     let mut walk = Walk { root: path, framer, options, open: OpenDirectories::default(), levels: Vec::new() };
     walk.framer.bytes(wire::HEADER).map_err(DumpError::Write)?;
     let name = CString::new(path.as_os_str().as_bytes()).map_err(|error| walk.failed("opening", error))?;

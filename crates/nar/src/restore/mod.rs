@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 
-use crate::block::{BLOCK, new_block};
+use crate::block::{BLOCK, SHARED_BLOCK, new_block};
 use crate::decoder::read_retrying;
 use crate::limits::Limits;
 use crate::metadata::Owner;
@@ -96,7 +96,7 @@ pub fn restore(
     options: &RestoreOptions,
 ) -> Result<RestoreSummary, RestoreError> {
     let mut sink = RestoreSink::create(target, options)?;
-    let mut block = new_block();
+    let mut block = new_block(BLOCK);
     if options.trailing == Trailing::LeaveUnread {
         while !sink.is_finished() {
             let wanted = usize::try_from(sink.at_least()).unwrap_or(BLOCK).min(BLOCK);
@@ -115,18 +115,17 @@ pub fn restore(
             return sink.finish();
         }
         if options.overlap {
-            return restore_overlapped(reader, block, sink);
+            return restore_overlapped(reader, sink);
         }
     }
 }
 
 /// Blocks under way between the two threads.
-const IN_FLIGHT: usize = 3;
+const IN_FLIGHT: usize = 2;
 
 /// Goes on with a NAR of which the first block is in `sink`.
 fn restore_overlapped(
     reader: &mut (impl Read + ?Sized),
-    first: Box<[u8]>,
     mut sink: RestoreSink,
 ) -> Result<RestoreSummary, RestoreError> {
     let (full, blocks) = mpsc::sync_channel::<(Box<[u8]>, usize)>(IN_FLIGHT);
@@ -142,7 +141,7 @@ fn restore_overlapped(
         });
         let writer = writer.map_err(RestoreError::Thread)?;
         let mut unmade = IN_FLIGHT;
-        let mut block = first;
+        let mut block = new_block(SHARED_BLOCK);
         let read = loop {
             let filled = match fill(reader, &mut block) {
                 Ok(filled) => filled,
@@ -157,7 +156,7 @@ fn restore_overlapped(
                 Ok(block) => block,
                 Err(_) if unmade > 0 => {
                     unmade -= 1;
-                    new_block()
+                    new_block(SHARED_BLOCK)
                 }
                 Err(_) => match empty.recv() {
                     Ok(block) => block,

@@ -402,3 +402,30 @@ fn a_sink_that_failed_stays_failed() {
     assert!(sink.write_all(&nar[200..]).is_err());
     assert!(sink.finish().is_err());
 }
+
+/// The parent directory has rules of access for everything that is created in it.
+#[test]
+#[cfg(target_os = "linux")]
+fn canonical_metadata_has_no_inherited_access_rules() {
+    use rustix::fs::{XattrFlags, llistxattr, setxattr};
+    // Version 2, then tag, permissions and user of each rule: owner, user 12, group, mask, others.
+    let mut rules = 2_u32.to_le_bytes().to_vec();
+    for (tag, user) in [(1_u16, u32::MAX), (2, 12), (4, u32::MAX), (16, u32::MAX), (32, u32::MAX)] {
+        rules.extend_from_slice(&tag.to_le_bytes());
+        rules.extend_from_slice(&7_u16.to_le_bytes());
+        rules.extend_from_slice(&user.to_le_bytes());
+    }
+    let place = Place::new();
+    let parent = place.directory.path();
+    if setxattr(parent, "system.posix_acl_default", &rules, XattrFlags::empty()).is_err() {
+        // Not every file system has such rules.
+        return;
+    }
+    place.restore(&sample(), &RestoreOptions { canonical: true, ..RestoreOptions::default() }).unwrap();
+    for (name, mode) in [("", 0o40555), ("bin", 0o40555), ("bin/run", 0o100555), ("data", 0o100444)] {
+        let path = place.target().join(name);
+        assert_eq!(path.metadata().unwrap().mode(), mode, "{name}");
+        assert_eq!(llistxattr(&path, &mut [0_u8; 256]), Ok(0), "{name}");
+        assert_eq!(path.metadata().unwrap().mtime(), 1, "{name}");
+    }
+}

@@ -1,0 +1,106 @@
+//! Memory does not grow with files: each operation on 10 MiB, 1 GiB and 8 GiB, as its own process, by its own peak.
+
+#![cfg(test)]
+#![cfg(target_os = "linux")]
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::Command;
+
+use nars3_nar::{
+    ContentHasher, Decoder, DumpOptions, ListingSink, NarChecker, RestoreOptions, RestoreSink, dump,
+    hash_path,
+};
+use nars3_store_path::{Algorithm, ContentAddressMethod};
+
+/// The variables by which a test tells its own copy what to do.
+const OPERATION: &str = "NARS3_TEST_MEMORY_OPERATION";
+const PATH: &str = "NARS3_TEST_MEMORY_PATH";
+
+/// What an operation may need beyond what it needs for 10 MiB, in KiB: the noise of the allocator, and a queue that
+/// was full in one run and not in the other. A hundredth of the smallest difference between the files.
+const NOISE: u64 = 10 * 1024;
+
+fn operate(operation: &str, path: &Path) {
+    let options = DumpOptions::default();
+    match operation {
+        "dump" => dump(path, &mut io::sink(), &options).unwrap(),
+        "hash" => assert!(hash_path(path, &options).unwrap().1 > 0),
+        "check" => dump(path, &mut NarChecker::default(), &options).unwrap(),
+        "list" => dump(path, &mut ListingSink::default(), &options).unwrap(),
+        "content hash" => {
+            let hash_part = "00bgd045z0d4icpbc2yyz4gx48ak44la".parse().unwrap();
+            let method = ContentAddressMethod::NixArchive;
+            let mut hasher = ContentHasher::new(method, Algorithm::Sha256, Some(hash_part));
+            dump(path, &mut hasher, &options).unwrap();
+        }
+        "decode" => {
+            let (reader, mut writer) = io::pipe().unwrap();
+            std::thread::scope(|scope| {
+                scope.spawn(move || dump(path, &mut writer, &options).unwrap());
+                let mut decoder = Decoder::new(reader);
+                while decoder.next().unwrap().is_some() {}
+            });
+        }
+        "restore" => {
+            let target = path.with_extension("restored");
+            let restored = RestoreOptions { sparse: true, ..RestoreOptions::default() };
+            let mut sink = RestoreSink::create(&target, &restored).unwrap();
+            dump(path, &mut sink, &options).unwrap();
+            sink.finish().unwrap();
+            assert_eq!(target.metadata().unwrap().len(), path.metadata().unwrap().len());
+            fs::remove_file(target).unwrap();
+        }
+        other => panic!("no operation {other}"),
+    }
+}
+
+/// The copy of this program that a test starts ends up here; without the variables there is nothing to do.
+#[test]
+fn measured() {
+    let (Ok(operation), Some(path)) = (std::env::var(OPERATION), std::env::var_os(PATH)) else {
+        return;
+    };
+    operate(&operation, Path::new(&path));
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak = peak.split_whitespace().next().unwrap();
+    fs::write(Path::new(&path).with_extension("peak"), peak).unwrap();
+}
+
+/// The most memory that the operation ever had, in KiB.
+fn peak(operation: &str, path: &Path) -> u64 {
+    let mut copy = Command::new(std::env::current_exe().unwrap());
+    let status = copy
+        .args(["--exact", "measured", "--quiet"])
+        .env(OPERATION, operation)
+        .env(PATH, path)
+        .output()
+        .unwrap();
+    io::stderr().write_all(&status.stderr).unwrap();
+    assert!(status.status.success());
+    fs::read_to_string(path.with_extension("peak")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn memory_is_the_same_for_files_of_any_size() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    let file = File::create(&path).unwrap();
+    // What the files hold is all the same to memory, so they are holes, which cost no disk.
+    let measure = |operation: &str, size: u64| {
+        file.set_len(size).unwrap();
+        peak(operation, &path)
+    };
+    for operation in ["dump", "hash", "check", "list", "content hash", "decode", "restore"] {
+        let small = measure(operation, 10 << 20);
+        // Those that look at every byte are left out of the largest, for the sake of an unoptimised build; the bench
+        // has them.
+        let thorough = matches!(operation, "check" | "list" | "content hash");
+        for size in [1_u64 << 30, 8 << 30].into_iter().take(if thorough { 1 } else { 2 }) {
+            let large = measure(operation, size);
+            assert!(large < small + NOISE, "{operation}: {large} KiB for {size} bytes, {small} for 10 MiB");
+        }
+    }
+}
