@@ -1,7 +1,9 @@
 //! `cargo xtask fuzz`: the parsers that strangers can reach, fed with nonsense by libFuzzer.
 //!
 //! The targets are in `fuzz/`, a workspace of its own. Their committed corpus is only read; what a run finds goes to
-//! `target/fuzz-corpus`.
+//! `target/fuzz-corpus`. A target finds the words of its format in a dictionary.
+
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 use xshell::cmd;
@@ -11,6 +13,9 @@ use crate::project;
 
 /// A smoke run replays the corpus and goes a little beyond.
 const SMOKE_RUNS: &str = "-runs=2000";
+
+/// Longer than any input of a few kilobytes may take, in seconds, even with the sanitizer on a busy machine.
+const TIMEOUT: &str = "-timeout=25";
 
 pub(crate) fn run(options: &FuzzOptions) -> Result<()> {
     let shell = project::shell()?;
@@ -26,8 +31,9 @@ pub(crate) fn run(options: &FuzzOptions) -> Result<()> {
         let found = project::target_directory().join("fuzz-corpus").join(target);
         shell.create_dir(&found)?;
         let corpora = std::iter::once(found).chain(committed.is_dir().then_some(committed));
+        let dictionary = dictionary(target).map(|file| format!("-dict={}", file.display()));
         // The sanitizer and coverage options are unstable, and the project stays on a stable compiler.
-        cmd!(shell, "cargo fuzz run {target} {corpora...} -- {limit}")
+        cmd!(shell, "cargo fuzz run {target} {corpora...} -- {limit} {TIMEOUT} {dictionary...}")
             .env("RUSTC_BOOTSTRAP", "1")
             .run()
             .with_context(|| format!("the fuzz target {target} failed"))?;
@@ -45,4 +51,26 @@ fn targets(wanted: Option<&str>) -> Result<Vec<String>> {
     let targets: Vec<String> = names.filter(|name| wanted.is_none_or(|wanted| wanted == name)).collect();
     ensure!(!targets.is_empty(), "no fuzz target is called '{}'", wanted.unwrap_or_default());
     Ok(targets)
+}
+
+/// The dictionary of a target's own name, or of the format that its name begins with: `nar.dict` for `nar_decode`.
+fn dictionary(target: &str) -> Option<PathBuf> {
+    let directory = project::root().join("fuzz/dictionaries");
+    let format = target.split('_').next().unwrap_or(target);
+    [target, format].iter().map(|name| directory.join(format!("{name}.dict"))).find(|file| file.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_has_a_dictionary_and_seeds() {
+        for target in targets(None).unwrap() {
+            assert!(dictionary(&target).is_some(), "{target}");
+            assert!(project::root().join("fuzz/corpus").join(&target).is_dir(), "{target}");
+        }
+        assert_eq!(dictionary("nar_decode").unwrap().file_name().unwrap(), "nar.dict");
+        assert_eq!(dictionary("nothing"), None);
+    }
 }
