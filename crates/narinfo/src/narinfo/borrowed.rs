@@ -48,7 +48,7 @@ impl<'a> NarInfoRef<'a> {
     /// As `NarInfo::parse`, but for store paths, which are not looked at.
     pub fn parse(key: &str, text: &'a str) -> Result<Self, NarInfoError> {
         let mut flags = Flags::NONE;
-        let scan = scan(text, &mut flags).map_err(|error| error.locate(key, text))?;
+        let scan = scan(text, &mut flags, |_| Ok(())).map_err(|error| error.locate(key, text))?;
         note_references(&scan, &mut flags);
         Ok(Self {
             store_path: scan.store_path.value,

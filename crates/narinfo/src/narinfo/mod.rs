@@ -109,13 +109,14 @@ impl NarInfo {
     }
 
     fn parse_noting(store_dir: &StoreDir, text: &str, notes: &mut impl Notes) -> Result<Self, Unlocated> {
-        let scan = scan(text, notes)?;
+        let scan = scan(text, notes, |replaced| match replaced.field {
+            Some(Field::StorePath) => store_path(store_dir, replaced, &mut Flags::default()).map(|_| ()),
+            _ => base_name(replaced).map(|_| ()),
+        })?;
         let path = store_path(store_dir, scan.store_path, notes)?;
         let mut info = PathInfo::new(path, scan.nar_hash, scan.nar_size);
         info.references = references(scan.references, notes)?;
-        if let Some(at) = scan.deriver {
-            info.deriver = Some(StorePath::from_base_name(at.value).map_err(|source| at.not_a_path(source))?);
-        }
+        info.deriver = scan.deriver.map(base_name).transpose()?;
         info.signatures = SignatureLines::of(scan.signatures).iter().map(Signature::new).collect();
         info.ca = scan.ca;
         Ok(Self {
@@ -144,6 +145,10 @@ fn references(at: At<'_>, notes: &mut impl Notes) -> Result<BTreeSet<StorePath>,
     order.finish(at, notes);
     // Collecting a sorted vector builds the set in one go, much faster than inserting one by one.
     Ok(references.into_iter().collect())
+}
+
+fn base_name(at: At<'_>) -> Result<StorePath, Unlocated> {
+    StorePath::from_base_name(at.value).map_err(|source| at.not_a_path(source))
 }
 
 /// A full store path, with what Nix's `canonPath` removes from it removed.

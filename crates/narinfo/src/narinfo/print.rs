@@ -10,9 +10,8 @@ use super::{Flags, NarInfo, NarInfoRef};
 
 pub(super) fn print(narinfo: &NarInfo, store_dir: &StoreDir) -> String {
     let info = &narinfo.info;
-    let references: usize = info.references.iter().map(|reference| reference.base_name().len() + 1).sum();
-    let signatures: usize = info.signatures.iter().map(|signature| signature.as_str().len() + 6).sum();
-    let mut text = Printer::with_capacity(references + signatures + narinfo.url.len());
+    // Most names are shorter than this; a guess is cheaper than a second walk through them.
+    let mut text = Printer::with_capacity(64 * info.references.len() + 128 * info.signatures.len());
     text.line("StorePath: ", [store_dir.as_str(), "/", info.path.base_name()]);
     text.line("URL: ", [&narinfo.url]);
     text.line("Compression: ", [narinfo.compression.name()]);
@@ -113,14 +112,26 @@ impl Printer {
     }
 
     fn optional_number(&mut self, name: &str, number: Option<u64>) {
-        let Some(number) = number else { return };
-        self.0.push_str(name);
-        // Writing to a string cannot fail.
-        let _ = writeln!(self.0, "{number}");
+        let Some(mut number) = number else { return };
+        // As many digits as the largest number has.
+        let mut digits = [0; 20];
+        let mut start = digits.len();
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (number % 10) as u8;
+            number /= 10;
+            start -= 1;
+            if number == 0 {
+                break;
+            }
+        }
+        // Digits are ASCII, so this is never the default.
+        let digits = str::from_utf8(digits.get(start..).unwrap_or_default()).unwrap_or_default();
+        self.line(name, [digits]);
     }
 
     fn content_address(&mut self, ca: Option<&ContentAddress>) {
         if let Some(ca) = ca {
+            // Writing to a string cannot fail.
             let _ = writeln!(self.0, "CA: {ca}");
         }
     }

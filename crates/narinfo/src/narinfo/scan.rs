@@ -54,8 +54,14 @@ struct Draft<'a> {
     last_field: Field,
 }
 
-/// Reads `text` to its end. The error has no key and no line yet, only an offset: see [`locate`].
-pub(super) fn scan<'a>(text: &'a str, notes: &mut impl Notes) -> Result<Scan<'a>, Unlocated> {
+/// Reads `text` to its end. The error has no key and no line yet, only an offset: see [`Unlocated::locate`].
+///
+/// `check_replaced` gets each store path and deriver that a later line replaces, which must be one all the same.
+pub(super) fn scan<'a>(
+    text: &'a str,
+    notes: &mut impl Notes,
+    check_replaced: impl Fn(At<'a>) -> Result<(), Unlocated>,
+) -> Result<Scan<'a>, Unlocated> {
     if text.len() > MAX_TEXT_LENGTH {
         return Err(Unlocated::whole(None, NarInfoProblem::TooLong { length: text.len() }));
     }
@@ -83,19 +89,22 @@ pub(super) fn scan<'a>(text: &'a str, notes: &mut impl Notes) -> Result<Scan<'a>
             let line = text.get(offset..).and_then(|rest| rest.lines().next()).unwrap_or_default();
             Unlocated { offset: Some(offset), field: None, value: Some(excerpt(line)), problem }
         })?;
-        draft.take(&raw, notes)?;
+        if let Some(replaced) = draft.take(&raw, notes)? {
+            check_replaced(replaced)?;
+        }
     }
     draft.finish(text, notes)
 }
 
 impl<'a> Draft<'a> {
-    fn take(&mut self, raw: &RawField<'a>, notes: &mut impl Notes) -> Result<(), Unlocated> {
+    /// Takes one field in; gives the store path or deriver that it replaces.
+    fn take(&mut self, raw: &RawField<'a>, notes: &mut impl Notes) -> Result<Option<At<'a>>, Unlocated> {
         let Some(field) = Field::from_name(raw.name) else {
             notes.note(
                 Flags::UNKNOWN_FIELD,
                 At { offset: raw.start, field: None, value: raw.value.unwrap_or_default() },
             );
-            return Ok(());
+            return Ok(None);
         };
         let at = At { offset: raw.start, field: Some(field), value: raw.value.unwrap_or_default() };
         if raw.value.is_none() {
@@ -103,7 +112,7 @@ impl<'a> Draft<'a> {
         }
         self.note_place(field, raw.separator, at, notes);
         match field {
-            Field::StorePath => self.store_path = Some(at),
+            Field::StorePath => return Ok(self.store_path.replace(at)),
             Field::Url => self.url = at.value,
             Field::Compression => self.compression = at,
             Field::FileHash => {
@@ -126,7 +135,7 @@ impl<'a> Draft<'a> {
                 if at.value == UNKNOWN_DERIVER {
                     notes.note(Flags::DERIVER_UNKNOWN, at);
                 } else {
-                    self.deriver = Some(at);
+                    return Ok(self.deriver.replace(at));
                 }
             }
             Field::Sig => self.signature(raw, at, notes)?,
@@ -137,7 +146,7 @@ impl<'a> Draft<'a> {
                 self.ca = content_address(at, notes)?;
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Notes what is unusual about the place of a field, whatever its value.

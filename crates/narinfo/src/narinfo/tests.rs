@@ -224,6 +224,14 @@ fn signatures_in_the_order_of_newer_nix_keep_it() {
 }
 
 #[test]
+fn sizes_are_printed_in_full() {
+    for size in [0, 9, 10, 4_029_176, u64::MAX] {
+        let text = full_with("FileSize: 4029176", &format!("FileSize: {size}"));
+        assert_eq!(parse(&text).to_text(&StoreDir::default()), text);
+    }
+}
+
+#[test]
 fn refusals_name_line_field_value_and_what_was_expected() {
     for (old, new, message) in [
         (
@@ -311,6 +319,16 @@ fn refusals_name_line_field_value_and_what_was_expected() {
             format!("narinfo '{KEY}' is corrupt{}{message}", if message.starts_with(':') { "" } else { " " });
         assert_eq!(complaint(old, new), expected, "{old:?} -> {new:?}");
     }
+}
+
+#[test]
+fn a_path_that_is_replaced_must_be_one_all_the_same() {
+    for field in ["StorePath", "Deriver"] {
+        let error = complaint(&format!("{field}: "), &format!("{field}: none\n{field}: "));
+        assert!(error.ends_with(&format!("{field} 'none' is no store path of this store")), "{error}");
+    }
+    let other = "StorePath: /nix/store/g1w7hy3qg1w7hy3qg1w7hy3qg1w7hy3q-bar\nStorePath: ";
+    assert_eq!(parse(&full_with("StorePath: ", other)).info, parse(FULL).info);
 }
 
 #[test]
