@@ -250,7 +250,9 @@ async fn a_path_that_vanished_is_named() {
     let store = open(root.path());
     let sample = Sample::file("sample", "contents", &[]);
     add(&store, &[&sample]).await.expect("published");
-    std::fs::remove_dir_all(store.real_path(sample.path())).expect("removed");
+    let files = store.real_path(sample.path());
+    std::fs::set_permissions(&files, PermissionsExt::from_mode(0o755)).expect("chmod");
+    std::fs::remove_dir_all(files).expect("removed");
     match nar_of(&store, &sample.info).await.expect_err("it is gone") {
         StoreError::NarGone { path, .. } => assert_eq!(&path, sample.path()),
         other => panic!("{other:?}"),
