@@ -201,6 +201,7 @@ async fn open_cache(
     options.secret_keys = signing_keys(url, purpose, context)?;
     if let StoreKind::S3(settings) = &url.kind {
         set_parts(&mut options.limits, settings);
+        options.headers = settings.headers.clone();
     }
     let cache = BinaryCache::open(objects, options).await?;
     context.caches.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&cache));
