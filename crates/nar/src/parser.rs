@@ -3,12 +3,12 @@
 //! Decoder, checker, listing, content hash and restore all stand on it, so they agree on what a NAR is. It does no
 //! I/O, never looks back, and holds nothing but the names of the open directories and at most one incomplete string.
 
+mod item;
+
 use crate::error::{FormatError, FormatErrorKind as Kind};
 use crate::limits::Limits;
 use crate::wire::{self, padding};
-
-/// Longest format word that is looked at, as in Nix (`narMaxTag`); the words themselves have at most 13 bytes.
-const TAG_LIMIT: usize = 32;
+use item::{State, content_of, gather, item_length};
 
 /// A piece of a NAR, in the order in which it stands there.
 #[derive(Debug, Eq, PartialEq)]
@@ -27,32 +27,6 @@ pub(crate) enum Token<'a> {
     EndRegular,
     /// A symlink.
     Symlink(&'a [u8]),
-}
-
-/// What comes next.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
-enum State {
-    Magic,
-    Open,
-    Type,
-    Kind,
-    RegularTag,
-    ExecutableValue,
-    ContentsTag,
-    Size,
-    Contents { left: u64, padding: u8 },
-    Padding(u8),
-    CloseRegular,
-    TargetTag,
-    Target,
-    CloseSymlink,
-    EntryOrClose,
-    OpenEntry,
-    NameTag,
-    Name,
-    NodeTag,
-    CloseEntry,
-    End,
 }
 
 #[derive(Debug)]
@@ -384,101 +358,6 @@ enum Step {
     },
     EndRegular,
     Symlink,
-}
-
-impl State {
-    /// What is due in this state, as a phrase for an error.
-    fn expected(self) -> &'static str {
-        match self {
-            Self::Magic => "`nix-archive-1`",
-            Self::Open | Self::OpenEntry => "`(`",
-            Self::Type => "`type`",
-            Self::Kind => "`regular`, `directory` or `symlink`",
-            Self::RegularTag => "`contents` or `executable`",
-            Self::ExecutableValue => "an empty string after `executable`",
-            Self::ContentsTag => "`contents`",
-            Self::Size => "the size of a file",
-            Self::Contents { .. } => "the contents of a file",
-            Self::Padding(_) => "the padding of a file",
-            Self::CloseRegular | Self::CloseSymlink | Self::CloseEntry => "`)`",
-            Self::TargetTag => "`target`",
-            Self::Target => "the target of a symlink",
-            Self::EntryOrClose => "`entry` or `)`",
-            Self::NameTag => "`name`",
-            Self::Name => "a file name",
-            Self::NodeTag => "`node`",
-            Self::End => "nothing",
-        }
-    }
-
-    /// What the string due in this state is called, and how long it may be.
-    fn bound(self, limits: &Limits) -> (&'static str, usize) {
-        match self {
-            Self::Name => ("file name", limits.name),
-            Self::Target => ("symlink target", limits.target),
-            _ => ("tag", TAG_LIMIT),
-        }
-    }
-}
-
-/// Takes the item due in `state` off `input`: straight from it when it lies there whole, else by way of `partial`,
-/// where its parts are collected. Nothing when more input is needed.
-fn gather<'b, 'i: 'b>(
-    state: State,
-    limits: &Limits,
-    partial: &'b mut Vec<u8>,
-    input: &mut &'i [u8],
-) -> Result<Option<&'b [u8]>, Kind> {
-    if partial.is_empty() {
-        let needed = item_length(state, limits, input)?;
-        if let Some((item, rest)) = input.split_at_checked(needed) {
-            *input = rest;
-            return Ok(Some(item));
-        }
-    }
-    loop {
-        let missing = item_length(state, limits, partial)? - partial.len();
-        if missing == 0 {
-            return Ok(Some(partial));
-        }
-        if input.is_empty() {
-            return Ok(None);
-        }
-        let (part, rest) = input.split_at(missing.min(input.len()));
-        partial.extend_from_slice(part);
-        *input = rest;
-    }
-}
-
-/// The length of the item due in `state`, as far as its beginning tells: never less than `beginning`, and final once
-/// `beginning` is that long.
-fn item_length(state: State, limits: &Limits, beginning: &[u8]) -> Result<usize, Kind> {
-    match (state, beginning.first_chunk::<8>()) {
-        (State::Padding(length), _) => Ok(usize::from(length)),
-        (State::Size, _) | (_, None) => Ok(8),
-        (_, Some(length)) => {
-            let length = u64::from_le_bytes(*length);
-            let (what, limit) = state.bound(limits);
-            match usize::try_from(length) {
-                Ok(length) if length <= limit => Ok(8 + length.next_multiple_of(8)),
-                _ if state == State::Magic => Err(Kind::NotAnArchive),
-                _ => Err(Kind::TooLong { what, length, limit: limit as u64 }),
-            }
-        }
-    }
-}
-
-/// The bytes that an item is about, its padding checked.
-fn content_of(state: State, item: &[u8]) -> Result<&[u8], Kind> {
-    let (content, padding) = match (state, item.split_first_chunk::<8>()) {
-        (State::Padding(_), _) => (&item[..0], item),
-        (State::Size, _) | (_, None) => return Ok(item),
-        (_, Some((length, rest))) => {
-            let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
-            rest.split_at_checked(length).unwrap_or((rest, &[]))
-        }
-    };
-    if padding.iter().any(|byte| *byte != 0) { Err(Kind::NonZeroPadding) } else { Ok(content) }
 }
 
 fn unexpected(state: State, found: &[u8]) -> Kind {
