@@ -115,7 +115,7 @@ fn publish_group(layout: &Layout, writer: &Writer, group: Vec<Entry>) -> Result<
         }
         // The contents are on the disk; now their names.
         if writer.durability() == Durability::Contents {
-            synchronise(layout, |directory| directory.sync_all())?;
+            synchronise(layout, File::sync_all)?;
         }
         Ok(())
     });
