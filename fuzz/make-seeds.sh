@@ -12,7 +12,7 @@ export NIX_CONF_DIR=$work/conf
 export NIX_CONFIG='experimental-features = nix-command
 build-users-group =
 substitute = false'
-for target in narinfo nar_decode nar_restore store_url listing cache_info signatures; do
+for target in narinfo nar_decode nar_restore store_url listing cache_info signatures json; do
   rm -rf "${corpus:?}/$target"
   mkdir -p "$corpus/$target"
 done
@@ -245,6 +245,26 @@ seed cache_info odd-store < <(printf 'StoreDir: //nix/./store/\n')
 seed cache_info priorities < <(printf 'Priority: -1\nPriority: +41x\nPriority: 0x10\nPriority: 2147483648\nPriority:\n')
 seed cache_info unknown-field < <(printf 'Owner: nobody\nno colon\n: \n\nStoreDir: /nix/store\n')
 seed cache_info mass-query-words < <(printf 'WantMassQuery: true\nWantMassQuery: 11\n')
+
+# The path infos of a store and of a cache, as this Nix prints them, then by hand as newer ones do.
+nix path-info "${store[@]}" --json --closure-size "$source" "$flat" | seed json store
+nix path-info --store "file://$work/cache-compression=zstd" --json --closure-size "$source" "$flat" | seed json cache
+nar_hash=$(nix hash to-sri --type sha256 "$digest")
+signature="fuzz-1:$(repeat 86 A)=="
+common="\"narHash\":\"$nar_hash\",\"narSize\":1000,\"registrationTime\":1700000000,\"ultimate\":true"
+download="\"url\":\"nar/x.nar.xz\",\"compression\":\"xz\",\"downloadHash\":\"$nar_hash\",\"downloadSize\":500,\"closureDownloadSize\":500"
+textual="$common,\"references\":[\"$flat\",\"$source\"],\"deriver\":\"$derivation\",\"ca\":\"fixed:r:sha256:$digest\",\"signatures\":[\"$signature\"]"
+newer="$common,\"references\":[\"${flat##*/}\"],\"deriver\":null,\"ca\":{\"method\":\"nar\",\"hash\":\"$nar_hash\"}"
+newer="$newer,\"storeDir\":\"/nix/store\""
+seed json nix-2.29 <<<"{\"$source\":{$textual,$download,\"closureSize\":1234},\"$flat\":null}"
+seed json version-1 <<<"{\"$source\":{$textual,\"version\":1,\"storeDir\":\"/nix/store\"}}"
+seed json version-2 <<<"{\"info\":{\"$part\":{$newer,$download,\"version\":2,\"signatures\":[\"$signature\"]}},\"storeDir\":\"/nix/store\",\"version\":2}"
+seed json version-3 <<<"{\"info\":{\"$part\":{$newer,\"version\":3,\"signatures\":[{\"keyName\":\"fuzz-1\",\"sig\":\"${signature#*:}\"}]},\"${flat##*/}\":null},\"storeDir\":\"/nix/store\",\"version\":3}"
+seed json version-4 <<<'{"info":{},"storeDir":"/nix/store","version":4}'
+seed json other-store <<<'{"info":{},"storeDir":"/gnu/store","version":3}'
+seed json not-valid <<<"[{\"path\":\"$source\",\"valid\":false}]"
+seed json missing <<<"{\"$source\":{\"narHash\":\"$nar_hash\"}}"
+seed json debug-info <<<'{"archive":"../nar/x.nar.xz","member":"lib/debug/.build-id/02/623eda209c26a59b1a8638ff7752f6b945c26b.debug"}'
 
 # --------------------------------------------------------------------------------------------------- texts of one line
 
