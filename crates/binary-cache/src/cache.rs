@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use nars3_narinfo::{CACHE_INFO_KEY, CacheInfo, PathInfo};
+use nars3_narinfo::{CACHE_INFO_KEY, CacheInfo, NarInfo, PathInfo};
 use nars3_store_api::{NarStream, StageOptions, Staged, Store, StoreError, WriteBehaviour};
 use nars3_store_path::{HashPart, SecretKey, StoreDir, StorePath};
 use nars3_store_url::CacheSettings;
@@ -82,6 +82,20 @@ impl BinaryCache {
     /// What `nix-cache-info` said when the cache was opened; `None` if there was none.
     pub fn info(&self) -> Option<&CacheInfo> {
         self.info.as_ref()
+    }
+
+    /// The whole narinfo of a path, its file included; `None` if the path is not in the cache.
+    ///
+    /// # Errors
+    /// `Corrupt` for a narinfo that cannot be understood, `Backend` when it cannot be read.
+    pub async fn nar_info(&self, path: &StorePath) -> Result<Option<NarInfo>, StoreError> {
+        Ok(self.entry(path).await?.map(|entry| {
+            let mut narinfo =
+                NarInfo::new(PathInfo::clone(&entry.info), entry.url.clone(), entry.compression.clone());
+            narinfo.file_hash = entry.file_hash;
+            narinfo.file_size = entry.file_size;
+            narinfo
+        }))
     }
 
     /// Requests and bytes so far.

@@ -1,11 +1,11 @@
 //! `nars3 path-info`, with the columns of `nix path-info`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::TryStreamExt;
 use nars3_narinfo::PathInfo;
-use nars3_narinfo::json::{PathInfoDocument, PathInfoEntry, PathInfoFormat};
+use nars3_narinfo::json::{NarFile, PathInfoDocument, PathInfoEntry, PathInfoFormat};
 use nars3_store_api::Store;
 use nars3_store_path::StorePath;
 
@@ -14,14 +14,14 @@ use crate::error::{CliResult, ResultExt};
 use crate::installable::store_path;
 use crate::output::{Output, human_bytes, print_line};
 use crate::run::Context;
-use crate::stores::{Purpose, open_store};
+use crate::stores::{OpenedStore, Purpose, open_store};
 
 /// Path infos that `--all` asks for at once.
 const CONCURRENT_QUERIES: usize = 64;
 
 pub(crate) async fn run(args: PathInfoArgs, context: &Context) -> CliResult {
     let opened = open_store(&args.store, Purpose::Read, context).await?;
-    let store = opened.store;
+    let store = Arc::clone(&opened.store);
     let roots = roots(&args, store.as_ref()).await?;
     let mut infos = nars3_copy::closure(store.as_ref(), &roots, args.recursive || args.closure_size)
         .await
@@ -29,11 +29,12 @@ pub(crate) async fn run(args: PathInfoArgs, context: &Context) -> CliResult {
     let closure: HashMap<StorePath, Arc<PathInfo>> =
         infos.iter().map(|info| (info.path.clone(), Arc::clone(info))).collect();
     if !args.recursive {
+        let roots: HashSet<&StorePath> = roots.iter().collect();
         infos.retain(|info| roots.contains(&info.path));
     }
     infos.sort_by(|a, b| a.path.cmp(&b.path));
     if args.json {
-        print_json(&infos, store.as_ref(), &closure, &args)
+        print_json(&infos, &opened, &closure, &args).await
     } else {
         print_lines(&infos, store.as_ref(), &closure, &args)
     }
@@ -61,7 +62,7 @@ type Closure = HashMap<StorePath, Arc<PathInfo>>;
 
 /// The sum of NarSize over everything `path` refers to, itself included.
 fn closure_size(path: &StorePath, closure: &Closure) -> u64 {
-    let mut seen = std::collections::HashSet::from([path]);
+    let mut seen = HashSet::from([path]);
     let mut open = vec![path];
     let mut total = 0u64;
     while let Some(info) = open.pop().and_then(|path| closure.get(path)) {
@@ -100,15 +101,19 @@ fn print_lines(
     output.finish()
 }
 
-fn print_json(
+async fn print_json(
     infos: &[Arc<PathInfo>],
-    store: &dyn Store,
+    opened: &OpenedStore,
     closure: &Closure,
     args: &PathInfoArgs,
 ) -> CliResult {
-    let mut document = PathInfoDocument::new(store.store_dir().clone());
+    let mut document = PathInfoDocument::new(opened.store.store_dir().clone());
     for info in infos {
         let mut entry = PathInfoEntry::from(PathInfo::clone(info));
+        if let Some(cache) = &opened.cache {
+            // Read a moment ago, so it is remembered; deleted meanwhile, it is printed without its file.
+            entry.file = cache.nar_info(&info.path).await?.as_ref().map(NarFile::from);
+        }
         entry.closure_size = args.closure_size.then(|| closure_size(&info.path, closure));
         document.insert(entry);
     }
