@@ -33,9 +33,35 @@ fn main() -> Result<()> {
     println!("\n{text}");
     if !options.quick {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks.md");
-        std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+        let page = std::fs::read_to_string(&file).unwrap_or_else(|_| "# Benchmarks\n\n".to_owned());
+        std::fs::write(&file, with_section(&page, &text))
+            .with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(())
+}
+
+/// Around the section that this program writes; the rest of the page is other benches' and people's.
+const MARKS: [&str; 2] = ["<!-- cargo xtask bench: begin -->\n", "<!-- cargo xtask bench: end -->\n"];
+
+/// The page with its section replaced, or added at its end.
+fn with_section(page: &str, section: &str) -> String {
+    let [begin, end] = MARKS;
+    let (before, rest) = page.split_once(begin).unwrap_or((page, ""));
+    let after = rest.split_once(end).map_or("", |(_, after)| after);
+    format!("{before}{begin}{section}{end}{after}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_own_section_is_replaced() {
+        let first = with_section("# Title\n\n", "old\n");
+        let page = format!("{first}\nby hand\n");
+        let again = with_section(&page, "new\n");
+        assert_eq!(again, format!("# Title\n\n{}new\n{}\nby hand\n", MARKS[0], MARKS[1]));
+    }
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options> {

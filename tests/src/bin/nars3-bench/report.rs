@@ -12,15 +12,15 @@ pub(crate) fn markdown(nix: &Nix, inputs: &[Input], rows: &[Row], runs: usize) -
     let machine: String = machine::describe(nix)?.iter().map(|line| format!("- {line}\n")).collect();
     let inputs: Vec<&str> = inputs.iter().map(|input| input.title.as_str()).collect();
     Ok(format!(
-        "# Benchmarks\n\n\
+        "## Beside real Nix\n\n\
          Written by `cargo xtask bench`: nars3 beside real Nix, the same closures ({}), the same MinIO on the same machine.\n\n\
          | what | compression | Nix | nars3 | times as fast | Nix, peak | nars3, peak |\n\
          |---|---|--:|--:|--:|--:|--:|\n\
          {table}\n\
          Medians of {runs} interleaved runs, seconds of wall clock; the highest resident memory of all runs, in MiB. A ratio\n\
          above 1 means that nars3 was faster. Server and client share the processor, as they do not in life.\n\n\
-         ## Machine\n\n{machine}\n\
-         ## Commands\n\n\
+         ### Machine\n\n{machine}\n\
+         ### Commands\n\n\
          ```text\n\
          push  nix copy --to 'http://HOST/BUCKET?compression=C&secret-key=FILE' PATH      (anonymous PUT)\n      \
          nars3 copy --to 's3://BUCKET?scheme=http&endpoint=HOST&region=R&compression=C&secret-key=FILE' PATH\n\
