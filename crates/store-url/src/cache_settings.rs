@@ -19,6 +19,7 @@ pub struct CacheSettings {
     /// `index-debug-info`: whether build ids of debug information are indexed.
     pub index_debug_info: bool,
     /// `secret-key`, then those of `secret-keys`: files with the keys that sign what is written.
+    /// A key in place of a file's path is refused while reading, so that printing these shows no secret.
     /// They may be relative, as in Nix 2.29: see `StoreUrl::resolve_relative`.
     pub secret_keys: Vec<PathBuf>,
     /// `local-nar-cache`: a directory where NARs are kept once they were read for a single file.

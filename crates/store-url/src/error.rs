@@ -187,6 +187,9 @@ pub enum ValueProblem {
         /// The word that was perhaps meant.
         nearest: Option<&'static str>,
     },
+    /// A key where the path of the file that holds it belongs.
+    #[error("expected the path of a file, not a key: put the key into a file, or into `NARS3_SECRET_KEY`")]
+    KeyInsteadOfPath,
     /// A relative path where an absolute one is needed.
     #[error("expected an absolute path")]
     NotAbsolute,

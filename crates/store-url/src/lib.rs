@@ -54,7 +54,7 @@
 //!
 //! It prints no secrets: the user name and password of an HTTP URL are in a type without `Display` and with a `Debug` that
 //! hides them, and errors and warnings quote neither them nor the values of unknown settings. Signing keys are paths here;
-//! a key that is given by mistake instead of its path is not quoted either.
+//! a key that is given by mistake instead of its path is refused, and not quoted either.
 //!
 //! ## Where to look
 //!

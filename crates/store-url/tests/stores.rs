@@ -124,6 +124,46 @@ fn secret_key_goes_before_secret_keys() {
     assert_eq!(url.cache.secret_keys, ["/a,1", "/b", "/home/me/rel"].map(Path::new));
 }
 
+/// Which Nix would take for the path of a file, and print.
+#[test]
+fn a_key_in_place_of_its_file_is_refused_and_not_shown() {
+    let key = format!("{}==", "kEy+/".repeat(17) + "k");
+    for (text, at) in [
+        ("s3://b?secret-key=name:KEY", 18),
+        ("s3://b?region=x&secret-key=cache.example.org-1%3AKEY", 27),
+        ("file:///c?secret-key=name:KEY%0A", 21),
+        ("https://h?secret-key=name:%20KEY", 21),
+        ("s3://b?secret-keys=/a,name:KEY", 19),
+        ("file:///c?secret-keys=name:KEY,/b", 22),
+        ("file:///c?secret-key=a:b:KEY", 21),
+    ] {
+        let error = StoreUrl::parse(&text.replace("KEY", &key)).unwrap_err();
+        assert_eq!(error.at, at, "{text}");
+        assert!(
+            matches!(error.problem, Problem::Setting { problem: ValueProblem::KeyInsteadOfPath, .. }),
+            "{text}: {error}"
+        );
+        let shown = format!("{error} {error:?} {error:#?}");
+        assert!(!shown.contains("kEy"), "{shown}");
+        assert!(shown.contains("NARS3_SECRET_KEY"), "{shown}");
+    }
+    // Where the setting does nothing, it is not looked at and not shown.
+    for text in
+        ["local?secret-key=name:KEY", "s3://b?secret-key=/a&secret-key=name:KEY", "auto?secrt-key=n:KEY"]
+    {
+        let parsed = StoreUrl::parse(&text.replace("KEY", &key)).unwrap();
+        let shown = format!("{} {:?}", parsed.url, parsed);
+        assert!(!shown.contains("kEy"), "{shown}");
+    }
+    // Paths are still paths.
+    let long = "a".repeat(60);
+    for path in
+        [format!("/run/keys/name:{long}"), format!("keys/{long}"), "C:/keys/cache.example.org-1".to_owned()]
+    {
+        assert_eq!(parse(&format!("file:///c?secret-key={path}")).cache.secret_keys, [Path::new(&path)]);
+    }
+}
+
 #[test]
 fn relative_stores_become_absolute_on_demand() {
     let mut url = parse("../store?read-only=true");

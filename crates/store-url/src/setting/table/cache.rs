@@ -1,6 +1,9 @@
 //! Settings of binary caches.
 
+use std::path::PathBuf;
+
 use super::{COMPRESSIONS, Range, Setting, Slot, StoreType, row};
+use crate::error::ValueProblem;
 use crate::setting::Origin::Nix2_29;
 use crate::setting::field::Field;
 use crate::setting::slot::slot;
@@ -19,10 +22,27 @@ macro_rules! cache {
     };
 }
 
+/// How many characters of base64 behind a colon make a path look like a key: 30 bytes, where a key has 32 or 64.
+const KEY_CHARACTERS: usize = 40;
+
+/// The path of a file that holds a key.
+///
+/// A key itself is refused: settings are printed in many places, and a path is no secret.
+fn key_file(text: &str, setting: &Setting) -> Result<PathBuf, ValueProblem> {
+    let is_base64 = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    let is_key = |behind: &str| behind.trim_start().chars().take_while(is_base64).count() >= KEY_CHARACTERS;
+    if !text.starts_with('/') && text.split(':').skip(1).any(is_key) {
+        return Err(ValueProblem::KeyInsteadOfPath);
+    }
+    Field::read(text, setting)
+}
+
 /// `secret-key` is the first of the keys.
 const SECRET_KEY: Slot = Slot {
     read: |url, text, setting| {
-        url.cache.secret_keys.extend(Option::read(text, setting)?);
+        if !text.is_empty() {
+            url.cache.secret_keys.push(key_file(text, setting)?);
+        }
         Ok(())
     },
     show: |url, setting| url.cache.secret_keys.first().and_then(|path| path.show(setting)),
@@ -32,7 +52,7 @@ const SECRET_KEY: Slot = Slot {
 const SECRET_KEYS: Slot = Slot {
     read: |url, text, setting| {
         for path in text.split(',').filter(|path| !path.is_empty()) {
-            url.cache.secret_keys.push(Field::read(path, setting)?);
+            url.cache.secret_keys.push(key_file(path, setting)?);
         }
         Ok(())
     },
