@@ -51,19 +51,6 @@ fn with_section(page: &str, section: &str) -> String {
     format!("{before}{begin}{section}{end}{after}")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_own_section_is_replaced() {
-        let first = with_section("# Title\n\n", "old\n");
-        let page = format!("{first}\nby hand\n");
-        let again = with_section(&page, "new\n");
-        assert_eq!(again, format!("# Title\n\n{}new\n{}\nby hand\n", MARKS[0], MARKS[1]));
-    }
-}
-
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
     let mut options = Options { runs: 3, quick: false };
     while let Some(argument) = arguments.next() {
@@ -79,4 +66,17 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
     }
     anyhow::ensure!(options.runs > 0, "--runs must be at least 1");
     Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_own_section_is_replaced() {
+        let first = with_section("# Title\n\n", "old\n");
+        let page = format!("{first}\nby hand\n");
+        let again = with_section(&page, "new\n");
+        assert_eq!(again, format!("# Title\n\n{}new\n{}\nby hand\n", MARKS[0], MARKS[1]));
+    }
 }
