@@ -106,7 +106,8 @@ impl<R: Read> Decoder<R> {
         self.parser.offset()
     }
 
-    /// The path of the current node: names joined with `/`, empty at the root.
+    /// The path of the node that the last event is about: names joined with `/`, empty for the root. After
+    /// [`Event::Entry`] it is the entry's, after [`Event::EndDirectory`] that of the directory that ended.
     pub fn path(&self) -> Vec<u8> {
         self.parser.path()
     }

@@ -77,13 +77,12 @@ impl Parser {
         if let State::Contents { left, .. } = self.state { left } else { 0 }
     }
 
-    /// The path of the current node below the root, its names joined with slashes.
+    /// The path of the current node below the root, its names joined with slashes. After a token, that is the node of
+    /// the token, also when it ends there: an entry is not left before its own closing word.
     pub(crate) fn path(&self) -> Vec<u8> {
         // Between two entries of a directory, the node is the directory.
-        let between = matches!(
-            self.state,
-            State::EntryOrClose | State::OpenEntry | State::NameTag | State::Name | State::CloseEntry
-        );
+        let between =
+            matches!(self.state, State::EntryOrClose | State::OpenEntry | State::NameTag | State::Name);
         let length = self.depth.saturating_sub(usize::from(between));
         self.names.get(..length).unwrap_or_default().join(&b'/')
     }

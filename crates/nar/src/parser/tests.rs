@@ -94,6 +94,96 @@ fn a_whole_tree_comes_out_as_events() {
     assert_eq!(decoder.finish().unwrap(), nar.len() as u64);
 }
 
+/// A directory with one of everything, a symlink among it whose target is not UTF-8.
+fn one_of_everything() -> Vec<u8> {
+    let mut encoder = Encoder::new(Vec::new());
+    encoder.directory().unwrap();
+    encoder.entry(b"a").unwrap();
+    encoder.regular(false, 0).unwrap();
+    encoder.entry(b"d").unwrap();
+    encoder.directory().unwrap();
+    encoder.entry(b"empty").unwrap();
+    encoder.directory().unwrap();
+    encoder.end_directory().unwrap();
+    encoder.entry(b"file").unwrap();
+    encoder.regular_from(true, 3, &b"abc"[..]).unwrap();
+    encoder.entry(b"link").unwrap();
+    encoder.symlink(b"\xff").unwrap();
+    encoder.end_directory().unwrap();
+    encoder.entry(b"e").unwrap();
+    encoder.symlink(b"a").unwrap();
+    encoder.end_directory().unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn the_path_after_an_event_is_that_of_its_node() {
+    let nar = one_of_everything();
+    for read in [false, true] {
+        let mut decoder = Decoder::new(nar.as_slice());
+        let mut paths = Vec::new();
+        while let Some(event) = decoder.next().unwrap() {
+            if read {
+                std::io::copy(&mut decoder.contents(), &mut std::io::sink()).unwrap();
+            }
+            let what = match event {
+                Event::Directory => "(",
+                Event::Entry { .. } => "entry",
+                Event::EndDirectory => ")",
+                Event::Regular { .. } => "file",
+                Event::Symlink { .. } => "link",
+            };
+            paths.push(format!("{what} {}", String::from_utf8(decoder.path()).unwrap()));
+        }
+        assert_eq!(
+            paths,
+            [
+                "( ",
+                "entry a",
+                "file a",
+                "entry d",
+                "( d",
+                "entry d/empty",
+                "( d/empty",
+                ") d/empty",
+                "entry d/file",
+                "file d/file",
+                "entry d/link",
+                "link d/link",
+                ") d",
+                "entry e",
+                "link e",
+                ") ",
+            ]
+        );
+        assert_eq!(decoder.path(), b"");
+    }
+    let link = symlink(b"target");
+    let mut decoder = Decoder::new(link.as_slice());
+    assert!(matches!(decoder.next(), Ok(Some(Event::Symlink { .. }))));
+    assert_eq!(decoder.path(), b"");
+}
+
+#[test]
+fn the_end_of_a_file_is_still_that_file() {
+    let nar = one_of_everything();
+    let mut parser = Parser::new(Limits::default());
+    let mut input = nar.as_slice();
+    let mut ends = Vec::new();
+    while let Some(token) = parser.advance(&mut input).unwrap() {
+        if token == Token::EndRegular {
+            ends.push(parser.path());
+        }
+    }
+    assert_eq!(ends, [b"a".to_vec(), b"d/file".to_vec()]);
+}
+
+#[test]
+fn a_target_that_is_not_text_is_named_by_its_symlink() {
+    let error = crate::list(one_of_everything().as_slice(), Limits::default()).unwrap_err();
+    assert_eq!(error.to_string(), "no listing: symlink target of `d/link` is not UTF-8");
+}
+
 #[test]
 fn names_that_could_lead_elsewhere_are_refused() {
     for name in [&b""[..], b".", b"..", b"a/b", b"/", b"a\0", b"../x"] {

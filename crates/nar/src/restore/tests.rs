@@ -221,6 +221,48 @@ fn names_that_lead_elsewhere_are_refused() {
     }
 }
 
+/// A file system that knows no case is played by somebody who is faster than the restore.
+#[test]
+fn a_name_that_exists_is_a_collision_and_named_itself() {
+    let nar = sample();
+    for (name, inside, place_of_name) in
+        [("link", "", "link"), ("data", "", "data"), ("run", "bin", "bin/run")]
+    {
+        let place = Place::new();
+        let before = nar.windows(name.len()).position(|window| window == name.as_bytes()).unwrap();
+        let mut sink = RestoreSink::create(&place.target(), &RestoreOptions::default()).unwrap();
+        sink.push(&nar[..before]).unwrap();
+        fs::write(place.target().join(inside).join(name), "first").unwrap();
+        let error = sink.push(&nar[before..]).unwrap_err();
+        assert!(
+            matches!(&error, RestoreError::NameCollision { path } if *path == place.target().join(place_of_name)),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_symlink_that_cannot_be_created_is_named() {
+    let place = Place::new();
+    let mut encoder = Encoder::new(Vec::new());
+    encoder.directory().unwrap();
+    encoder.entry(b"d").unwrap();
+    encoder.directory().unwrap();
+    encoder.entry(b"link").unwrap();
+    encoder.symlink(b"target").unwrap();
+    encoder.end_directory().unwrap();
+    encoder.end_directory().unwrap();
+    let nar = encoder.finish().unwrap();
+    let before = nar.windows(4).position(|window| window == b"link").unwrap();
+    let mut sink = RestoreSink::create(&place.target(), &RestoreOptions::default()).unwrap();
+    sink.push(&nar[..before]).unwrap();
+    // Nothing can be created in a directory that is gone.
+    fs::remove_dir(place.target().join("d")).unwrap();
+    let error = sink.push(&nar[before..]).unwrap_err();
+    let expected = place.target().join("d/link");
+    assert!(matches!(&error, RestoreError::File { path, .. } if *path == expected), "{error}");
+}
+
 /// Somebody swaps a directory for a symlink to elsewhere while the restore is in it.
 #[test]
 fn a_directory_that_is_swapped_for_a_symlink_leads_nowhere() {
