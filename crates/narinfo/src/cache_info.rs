@@ -34,6 +34,20 @@ pub enum CacheInfoProblem {
         /// The value, without white space around it.
         value: String,
     },
+    /// `StoreDir` is given again, and is another directory. Nix compares each line with its own store directory, so it
+    /// refuses such a cache, whatever that is.
+    #[error(
+        "nix-cache-info line {line}: StoreDir '{value}' is not the '{}' of an earlier line",
+        earlier.as_str()
+    )]
+    StoreDirs {
+        /// The line, counted from 1.
+        line: usize,
+        /// The directory of this line.
+        value: StoreDir,
+        /// The directory of the line before it that names one.
+        earlier: StoreDir,
+    },
     /// `Priority` does not begin with a number, or with one that Nix cannot hold.
     #[error("nix-cache-info line {line}: Priority '{}' is not a number of 32 bits", value.escape_debug())]
     Priority {
@@ -65,7 +79,8 @@ impl CacheInfo {
     /// Reads a `nix-cache-info` as Nix 2.29 does (`binary-cache-store.cc`).
     ///
     /// Lines without a colon and unknown names are skipped, white space around values is too, and of several values
-    /// the last counts. Where Nix would fail on a value, the value is left out and `problems` says so.
+    /// the last counts. Where Nix would fail on a value, the value is left out and `problems` says so; where it would
+    /// fail because `StoreDir` is now this and now that, `problems` says so too.
     pub fn parse(text: &str) -> Self {
         let mut info = Self::default();
         for (index, line) in text.split('\n').enumerate() {
@@ -74,7 +89,7 @@ impl CacheInfo {
             let line = index + 1;
             match name {
                 "StoreDir" => match StoreDir::new(value) {
-                    Ok(store_dir) if store_dir.as_str() == value => info.store_dir = Some(store_dir),
+                    Ok(store_dir) if store_dir.as_str() == value => info.note_store_dir(line, store_dir),
                     _ => info.problems.push(CacheInfoProblem::StoreDir { line, value: value.to_owned() }),
                 },
                 "WantMassQuery" => info.want_mass_query = Some(value == "1"),
@@ -86,6 +101,14 @@ impl CacheInfo {
             }
         }
         info
+    }
+
+    fn note_store_dir(&mut self, line: usize, store_dir: StoreDir) {
+        if let Some(earlier) = self.store_dir.replace(store_dir.clone())
+            && earlier != store_dir
+        {
+            self.problems.push(CacheInfoProblem::StoreDirs { line, value: store_dir, earlier });
+        }
     }
 
     /// The text, fields in the order that cache.nixos.org uses, missing ones left out.
@@ -110,7 +133,7 @@ impl CacheInfo {
     ///
     /// # Errors
     ///
-    /// When `StoreDir` is another directory, or no directory at all.
+    /// When `StoreDir` is another directory, or no directory at all, in any of its lines: the first such line is named.
     pub fn ensure_store_dir(&self, cache: &str, expected: &StoreDir) -> Result<(), StoreDirMismatch> {
         let mismatch = |found: &str| StoreDirMismatch {
             cache: cache.to_owned(),
@@ -118,8 +141,13 @@ impl CacheInfo {
             expected: expected.clone(),
         };
         for problem in &self.problems {
-            if let CacheInfoProblem::StoreDir { value, .. } = problem {
-                return Err(mismatch(value));
+            match problem {
+                CacheInfoProblem::StoreDirs { earlier, .. } if earlier != expected => {
+                    return Err(mismatch(earlier.as_str()));
+                }
+                CacheInfoProblem::StoreDirs { value, .. } => return Err(mismatch(value.as_str())),
+                CacheInfoProblem::StoreDir { value, .. } => return Err(mismatch(value)),
+                CacheInfoProblem::Priority { .. } => {}
             }
         }
         match &self.store_dir {
@@ -194,15 +222,17 @@ mod tests {
 
     #[test]
     fn what_nix_would_fail_on_is_a_problem() {
-        let info = CacheInfo::parse("StoreDir: nix\nPriority: high\nPriority: 3\n");
+        let info =
+            CacheInfo::parse("StoreDir: nix\nPriority: high\nPriority: 3\nStoreDir: /a\nStoreDir: /b\n");
         assert_eq!(info.priority, Some(3));
-        assert_eq!(info.store_dir, None);
+        assert_eq!(info.store_dir, StoreDir::new("/b").ok());
         let messages: Vec<String> = info.problems.iter().map(ToString::to_string).collect();
         assert_eq!(
             messages,
             [
                 "nix-cache-info line 1: StoreDir 'nix' is not a store directory",
                 "nix-cache-info line 2: Priority 'high' is not a number of 32 bits",
+                "nix-cache-info line 5: StoreDir '/b' is not the '/a' of an earlier line",
             ]
         );
     }
@@ -221,6 +251,17 @@ mod tests {
             let outcome = CacheInfo::parse(text).ensure_store_dir("s3://b", &expected);
             assert_eq!(outcome.is_ok(), accepted, "{text:?}");
         }
+        for text in [
+            "StoreDir: /gnu/store\nStoreDir: /nix/store\n",
+            "StoreDir: /nix/store\nStoreDir: /gnu/store\n",
+            "StoreDir: /nix/store\nStoreDir: /gnu/store\nStoreDir: /nix/store\n",
+            "StoreDir: /nix/store\nStoreDir: /gnu/store\nStoreDir: /a\nStoreDir: b\n",
+        ] {
+            let error = CacheInfo::parse(text).ensure_store_dir("s3://b", &expected).unwrap_err();
+            assert_eq!(error.found, "/gnu/store", "{text:?}");
+        }
+        let repeated = CacheInfo::parse("StoreDir: /nix/store\nStoreDir: /nix/store\n");
+        assert_eq!(repeated, CacheInfo::new(expected.clone()));
         let error =
             CacheInfo::parse("StoreDir: /gnu/store\n").ensure_store_dir("s3://b", &expected).unwrap_err();
         assert_eq!(
