@@ -67,7 +67,7 @@ impl<'a> NarInfoRef<'a> {
     }
 
     /// The text of the narinfo, as Nix writes it: the same that a `NarInfo` read from the same text prints, but for
-    /// slashes and dots in `store_path`.
+    /// slashes and dots in `store_path`. Values of your own end at their first line break there too.
     pub fn to_text(&self) -> String {
         print::print_borrowed(self)
     }

@@ -98,7 +98,8 @@ impl NarInfo {
     /// The text of the narinfo, as Nix writes it.
     ///
     /// Fields that are `None` are left out, as Nix HEAD does; Nix 2.29 refuses to write a narinfo without `FileHash`.
-    /// Nothing that was read has a line break in it; a URL or signature of your own must not have any either.
+    /// Nothing that was read has a line break in it. Of a URL, the name of a compression method or a signature of your
+    /// own, what stands behind the first line break is left out, so that no value can forge a field.
     pub fn to_text(&self, store_dir: &StoreDir) -> String {
         print::print(self, store_dir)
     }

@@ -76,7 +76,7 @@ impl Printer {
     fn line<const PARTS: usize>(&mut self, name: &str, value: [&str; PARTS]) {
         self.0.push_str(name);
         for part in value {
-            self.0.push_str(part);
+            self.0.push_str(first_line(part));
         }
         self.0.push('\n');
     }
@@ -135,4 +135,9 @@ impl Printer {
             let _ = writeln!(self.0, "CA: {ca}");
         }
     }
+}
+
+/// `value` up to its first line break. What stands behind it would become a line of its own, that is, another field.
+fn first_line(value: &str) -> &str {
+    value.split_once('\n').map_or(value, |(first, _)| first)
 }

@@ -1,6 +1,6 @@
 //! What is accepted with which flag, what is refused with which message.
 
-use nars3_store_path::{ContentAddressMethod, Hash, StoreDir, StorePath};
+use nars3_store_path::{ContentAddressMethod, Hash, Signature, StoreDir, StorePath};
 
 use super::{Field, Flags, MAX_SIGNATURES, MAX_TEXT_LENGTH, NarInfo, NarInfoProblem, NarInfoRef, Rule};
 use crate::Compression;
@@ -221,6 +221,33 @@ fn signatures_in_the_order_of_newer_nix_keep_it() {
     assert_eq!(narinfo.to_text(&StoreDir::default()), text);
     assert_eq!(NarInfoRef::parse(KEY, &text).unwrap().to_text(), text);
     assert_eq!(narinfo.info, parse(FULL).info);
+}
+
+#[test]
+fn no_value_forges_a_line() {
+    const FORGED: &str = "\nNarSize: 1\nSig: forged:AAAA\nCA: text";
+    let plain = parse(FULL);
+    let signature = "z-signature:AAAA";
+    let mut expected = plain.clone();
+    expected.info.signatures.insert(Signature::new(signature));
+    expected.compression = Compression::from("new");
+    let expected = expected.to_text(&StoreDir::default());
+
+    let mut forged = plain;
+    forged.url.push_str(FORGED);
+    forged.compression = Compression::Unknown(format!("new{FORGED}").into());
+    forged.info.signatures.insert(Signature::new(&format!("{signature}{FORGED}")));
+    assert_eq!(forged.to_text(&StoreDir::default()), expected);
+
+    let forge = |value: &str| format!("{value}{FORGED}");
+    let mut borrowed = NarInfoRef::parse(KEY, FULL).unwrap();
+    let (store_path, url) = (forge(borrowed.store_path), forge(borrowed.url));
+    let (compression, deriver) = (forge(borrowed.compression), borrowed.deriver.map(forge));
+    borrowed.store_path = &store_path;
+    borrowed.url = &url;
+    borrowed.compression = &compression;
+    borrowed.deriver = deriver.as_deref();
+    assert_eq!(borrowed.to_text(), FULL);
 }
 
 #[test]
