@@ -126,7 +126,7 @@ fn signatures_notice_tampering_with_what_they_cover_and_nothing_else() {
         return;
     };
     let (store_dir, keys): (_, PublicKeys) = (StoreDir::default(), PUBLIC_KEY.parse().unwrap());
-    for (text, narinfo) in narinfos.iter().step_by(10) {
+    for (text, narinfo) in &narinfos {
         for (what, is_covered, tamper) in TAMPERINGS {
             let mut tampered = narinfo.clone();
             tamper(&mut tampered);
