@@ -85,12 +85,13 @@ fn list(bytes: &[u8], files: &Files) {
         Err(error) => panic!("{error}"),
     };
     let mut found = Files::new();
-    for (path, node) in listing.root.walk() {
+    let mut walk = listing.root.walk();
+    while let Some((path, node)) = walk.next_node() {
         if let Node::Regular { .. } = node {
             let mut contents = Vec::new();
             let mut member = Member::open(Cursor::new(bytes), node).expect("it has an offset");
             member.read_to_end(&mut contents).expect("it is in memory");
-            found.insert(path.into_bytes(), contents);
+            found.insert(path.as_bytes().to_vec(), contents);
         }
     }
     assert_eq!(&found, files);

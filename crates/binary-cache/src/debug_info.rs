@@ -29,16 +29,18 @@ impl BinaryCache {
 
     /// Links each build id to its file. A link that is there is kept, as in Nix 2.29: it leads to the same contents.
     async fn put_debug_info(&self, listing: &Listing, nar_key: &str) -> Result<(), StoreError> {
-        let links: Vec<_> = listing
-            .root
-            .walk()
-            .filter(|(_, node)| matches!(node, Node::Regular { .. }))
-            .filter_map(|(member, _)| DebugInfoLink::for_member(nar_key, &member))
-            .map(|(key, link)| async move {
+        let mut links = Vec::new();
+        let mut walk = listing.root.walk();
+        while let Some((member, node)) = walk.next_node() {
+            if !matches!(node, Node::Regular { .. }) {
+                continue;
+            }
+            let Some((key, link)) = DebugInfoLink::for_member(nar_key, member) else { continue };
+            links.push(async move {
                 let body = Bytes::from(link.to_json());
                 self.objects.put_document(&key, body, Kind::DebugInfo, Mode::IfAbsent).await
-            })
-            .collect();
+            });
+        }
         let at_once = self.objects.limits().concurrent_requests.max(1);
         stream::iter(links).buffer_unordered(at_once).try_for_each(async |_| Ok(())).await
     }

@@ -49,7 +49,8 @@
 //!   are a security hole. Each oddity is a flag, so `flags.prints_back()` says whether printing gives the same text.
 //! - What Nix would write is written, to the byte: order of fields and keys, encodings, escapes.
 //! - Limits: a narinfo of at most 16 MiB (`MAX_TEXT_LENGTH`) with at most 1000 signatures (`MAX_SIGNATURES`), a listing
-//!   of at most 512 directories within one another (`MAX_LISTING_DEPTH`), other JSON of at most 128 levels.
+//!   of at most 512 directories within one another (`MAX_LISTING_DEPTH`) and names of at most 255 bytes
+//!   (`MAX_LISTING_NAME_LENGTH`), other JSON of at most 128 levels.
 //! - An error names the object, the line or the keys that lead to the place, the value found, and what was expected.
 //!
 //! # Which Nix
@@ -71,7 +72,8 @@ pub use cache_info::{CACHE_INFO_KEY, CacheInfo, CacheInfoProblem, StoreDirMismat
 pub use compression::Compression;
 pub use keys::{listing_key, nar_key, narinfo_key};
 pub use listing::{
-    Listing, ListingDepth, ListingError, ListingForm, ListingProblem, MAX_LISTING_DEPTH, Node,
+    Listing, ListingDepth, ListingError, ListingForm, ListingProblem, MAX_LISTING_DEPTH,
+    MAX_LISTING_NAME_LENGTH, Node, Walk,
 };
 pub use narinfo::{
     EXCERPT_LENGTH, Field, Finding, Flags, MAX_SIGNATURES, MAX_TEXT_LENGTH, NarInfo, NarInfoError,

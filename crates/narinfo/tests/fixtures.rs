@@ -117,11 +117,12 @@ fn listings_and_the_debug_info_in_them() {
             // Nix 2.8 does not sort its keys yet; 2.29 does.
             let expected: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(listing.to_json(), expected.to_string());
-            for (path, node) in listing.root.walk() {
+            let mut walk = listing.root.walk();
+            while let Some((path, node)) = walk.next_node() {
                 if let Node::Regular { size, nar_offset, .. } = node {
                     let end = nar_offset.unwrap() + size;
                     assert!(end < narinfo.info.nar_size, "{path} ends behind its NAR");
-                    if let Some((key, link)) = DebugInfoLink::for_member(&narinfo.url, &path) {
+                    if let Some((key, link)) = DebugInfoLink::for_member(&narinfo.url, path) {
                         let text = cache.text(&key);
                         assert_eq!(DebugInfoLink::from_json(&text).unwrap(), link);
                         assert_eq!(link.to_json(), text);

@@ -127,7 +127,11 @@ proptest! {
             let value: serde_json::Value = serde_json::from_str(&json).unwrap();
             prop_assert_eq!(value.to_string(), json);
         }
-        let paths: BTreeMap<String, &Node> = listing.root.walk().collect();
+        let mut walk = listing.root.walk();
+        let mut paths: BTreeMap<String, &Node> = BTreeMap::new();
+        while let Some((path, node)) = walk.next_node() {
+            paths.insert(path.to_owned(), node);
+        }
         prop_assert!(paths.iter().all(|(path, node)| listing.root.lookup(path) == Some(*node)));
     }
 

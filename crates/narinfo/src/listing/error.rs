@@ -1,6 +1,6 @@
 //! Why a listing cannot be read.
 
-use super::MAX_LISTING_DEPTH;
+use super::{MAX_LISTING_DEPTH, MAX_LISTING_NAME_LENGTH};
 
 /// A listing that cannot be read: where, and why.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -33,6 +33,14 @@ pub enum ListingProblem {
     /// A name that no entry of a NAR can have.
     #[error("name '{}', expected one that is not empty, '.' or '..' and has neither '/' nor NUL", .0.escape_debug())]
     Name(String),
+    /// A name longer than [`MAX_LISTING_NAME_LENGTH`].
+    #[error("name '{}…' of {length} bytes, expected at most {MAX_LISTING_NAME_LENGTH}", start.escape_debug())]
+    NameTooLong {
+        /// The first characters of the name.
+        start: String,
+        /// Its length in bytes.
+        length: usize,
+    },
     /// An entry occurs twice in a directory.
     #[error("the entry '{}' occurs twice", .0.escape_debug())]
     Duplicate(String),

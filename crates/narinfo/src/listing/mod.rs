@@ -5,11 +5,13 @@ mod lexer;
 mod read;
 #[cfg(test)]
 mod tests;
+mod walk;
 mod write;
 
 use std::collections::BTreeMap;
 
 pub use error::{ListingError, ListingProblem};
+pub use walk::Walk;
 pub use write::{ListingDepth, ListingForm};
 
 /// How deep a listing may be nested to be read: a file may have this many directories above it.
@@ -17,6 +19,9 @@ pub use write::{ListingDepth, ListingForm};
 /// Nix HEAD stops at 64 in NARs, Nix 2.29 only where the longest path of the system ends. Reading, writing and
 /// dropping here use no stack; copying and comparing do, and this bounds it.
 pub const MAX_LISTING_DEPTH: usize = 512;
+
+/// The longest name of an entry that is read, in bytes: what Linux allows, and what Nix HEAD allows in NARs.
+pub const MAX_LISTING_NAME_LENGTH: usize = 255;
 
 /// The listing of a NAR, which Nix stores beside it as `<hash part>.ls`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -57,8 +62,8 @@ impl Listing {
     ///
     /// # Errors
     ///
-    /// What is not a listing of version 1: wrong JSON, missing or ill-typed fields, names that no NAR can have, and
-    /// nesting beyond [`MAX_LISTING_DEPTH`].
+    /// What is not a listing of version 1: wrong JSON, missing or ill-typed fields, names that no NAR can have, names
+    /// beyond [`MAX_LISTING_NAME_LENGTH`], and nesting beyond [`MAX_LISTING_DEPTH`].
     pub fn from_json(text: &str) -> Result<Self, ListingError> {
         read::listing(text)
     }
@@ -102,18 +107,23 @@ impl Node {
         Some(node)
     }
 
-    /// This node and everything below it, each with its path from here: parents first, then by name.
-    pub fn walk(&self) -> impl Iterator<Item = (String, &Self)> {
-        let mut pending = vec![(String::new(), self)];
-        std::iter::from_fn(move || {
-            let (path, node) = pending.pop()?;
-            if let Self::Directory { entries } = node {
-                let below =
-                    |name: &String| if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
-                pending.extend(entries.iter().rev().map(|(name, child)| (below(name), child)));
-            }
-            Some((path, node))
-        })
+    /// Goes through this node and everything below it: parents first, then by name.
+    ///
+    /// Time is in proportion to the listing, memory to its depth.
+    ///
+    /// ```
+    /// # let json = r#"{"entries":{"a":{"target":"b","type":"symlink"}},"type":"directory"}"#;
+    /// let node = nars3_narinfo::Node::from_json(json)?;
+    /// let mut walk = node.walk();
+    /// let mut paths = Vec::new();
+    /// while let Some((path, _)) = walk.next_node() {
+    ///     paths.push(path.to_owned());
+    /// }
+    /// assert_eq!(paths, ["", "a"]);
+    /// # Ok::<(), nars3_narinfo::ListingError>(())
+    /// ```
+    pub fn walk(&self) -> Walk<'_> {
+        Walk::of(self)
     }
 
     /// The entries below this node, moved out of it, if there are any.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::lexer::Lexer;
-use super::{Listing, ListingError, ListingProblem, MAX_LISTING_DEPTH, Node};
+use super::{Listing, ListingError, ListingProblem, MAX_LISTING_DEPTH, MAX_LISTING_NAME_LENGTH, Node};
+use crate::narinfo::EXCERPT_LENGTH;
 
 /// A `.ls` file: an object with `root` and `version`.
 pub(super) fn listing(text: &str) -> Result<Listing, ListingError> {
@@ -103,8 +104,12 @@ impl Reader<'_> {
             open.in_entries = false;
             return Ok(());
         };
+        if name.len() > MAX_LISTING_NAME_LENGTH {
+            let start = name.chars().take(EXCERPT_LENGTH).collect();
+            return Err(ListingProblem::NameTooLong { start, length: name.len() });
+        }
         if matches!(name.as_ref(), "" | "." | "..") || name.contains(['/', '\0']) {
-            return Err(ListingProblem::Name(name.chars().take(255).collect()));
+            return Err(ListingProblem::Name(name.into_owned()));
         }
         if open.entries.as_ref().is_some_and(|entries| entries.contains_key(name.as_ref())) {
             return Err(ListingProblem::Duplicate(name.into_owned()));

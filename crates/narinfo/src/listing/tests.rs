@@ -1,8 +1,10 @@
 //! Listings by example: both forms, look-up, and what a stranger could send.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Listing, ListingDepth, ListingForm, ListingProblem, MAX_LISTING_DEPTH, Node};
+use super::{
+    Listing, ListingDepth, ListingForm, ListingProblem, MAX_LISTING_DEPTH, MAX_LISTING_NAME_LENGTH, Node,
+};
 
 fn directory<const COUNT: usize>(entries: [(&str, Node); COUNT]) -> Node {
     Node::Directory { entries: entries.into_iter().map(|(name, node)| (name.to_owned(), node)).collect() }
@@ -67,9 +69,51 @@ fn look_up() {
 #[test]
 fn walk_goes_through_everything_parents_first() {
     let listing = example();
-    let paths: Vec<String> = listing.root.walk().map(|(path, _)| path).collect();
+    let mut walk = listing.root.walk();
+    let mut paths = Vec::new();
+    while let Some((path, node)) = walk.next_node() {
+        assert_eq!(listing.root.lookup(path), Some(node));
+        paths.push(path.to_owned());
+    }
     assert_eq!(paths, ["", "bin", "bin/run", "bin/ünï", "empty", "file"]);
-    assert!(listing.root.walk().all(|(path, node)| listing.root.lookup(&path) == Some(node)));
+    assert_eq!(walk.next_node(), None);
+}
+
+/// A path of its own for each of these files would be 130 KiB, and all of them 1.3 GB.
+#[test]
+fn walk_writes_every_path_into_the_same_place() {
+    const FILES: usize = 10_000;
+    let name = "n".repeat(MAX_LISTING_NAME_LENGTH);
+    let files = (0..FILES).map(|number| (number.to_string(), file(false, 0, 96))).collect();
+    let mut root = Node::Directory { entries: files };
+    for _ in 0..MAX_LISTING_DEPTH - 1 {
+        root = directory([(name.as_str(), root)]);
+    }
+    let mut walk = root.walk();
+    let (mut places, mut count, mut longest) = (BTreeSet::new(), 0, 0);
+    while let Some((path, node)) = walk.next_node() {
+        if matches!(node, Node::Regular { .. }) {
+            places.insert(path.as_ptr());
+        }
+        (count, longest) = (count + 1, longest.max(path.len()));
+    }
+    assert_eq!(count, MAX_LISTING_DEPTH + FILES);
+    assert_eq!(longest, (MAX_LISTING_DEPTH - 1) * (MAX_LISTING_NAME_LENGTH + 1) + "9999".len());
+    assert!(places.len() <= 2, "grown once at most: {}", places.len());
+}
+
+#[test]
+fn names_are_bounded() {
+    let named = |length: usize| {
+        let name = "n".repeat(length);
+        Node::from_json(&format!(
+            r#"{{"type":"directory","entries":{{"{name}":{{"type":"symlink","target":""}}}}}}"#
+        ))
+    };
+    assert!(named(MAX_LISTING_NAME_LENGTH).is_ok());
+    let error = named(MAX_LISTING_NAME_LENGTH + 1).unwrap_err();
+    let expected = format!("name '{}…' of 256 bytes, expected at most 255", "n".repeat(100));
+    assert_eq!(error.problem.to_string(), expected);
 }
 
 #[test]
@@ -154,7 +198,8 @@ fn nested(depth: usize) -> String {
 #[test]
 fn depth_is_bounded() {
     let deepest = Node::from_json(&nested(MAX_LISTING_DEPTH)).unwrap();
-    assert_eq!(deepest.walk().count(), MAX_LISTING_DEPTH + 1);
+    let mut walk = deepest.walk();
+    assert_eq!(std::iter::from_fn(|| walk.next_node().map(drop)).count(), MAX_LISTING_DEPTH + 1);
     assert_eq!(deepest.to_json(ListingForm::Nix229, ListingDepth::Deep), nested(MAX_LISTING_DEPTH));
     assert_eq!(deepest.clone(), deepest);
     assert!(format!("{deepest:?}").len() > MAX_LISTING_DEPTH);
