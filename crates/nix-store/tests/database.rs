@@ -134,7 +134,7 @@ async fn realisations_are_found_in_either_form() {
     let id = format!("sha256:{HEX}!out").parse().expect("an id");
     assert!(store.realisation(&id).await.expect("query").is_none(), "no such table");
     let derivation = store_path("x.drv", "x.drv");
-    let key = BuildTraceKey { drv_path: derivation.clone(), output_name: "out".to_owned() };
+    let key = BuildTraceKey::new(derivation.clone(), "out").expect("a name");
     assert!(store.build_trace_entry(&key).await.expect("query").is_none());
 
     database(root.path())

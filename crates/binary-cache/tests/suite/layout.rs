@@ -349,7 +349,7 @@ async fn realisations_have_both_forms() {
     assert_eq!(cache.realisation(&realisation.id).await.unwrap(), Some(realisation));
 
     let drv_path: StorePath = Sample::file_path("x.drv");
-    let key = BuildTraceKey { drv_path: drv_path.clone(), output_name: "out".into() };
+    let key = BuildTraceKey::new(drv_path.clone(), "out").unwrap();
     let entry = BuildTraceEntry::new(key.clone(), path.clone());
     cache.put_build_trace(&entry).await.unwrap();
     assert_eq!(

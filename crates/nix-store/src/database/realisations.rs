@@ -31,7 +31,7 @@ pub(crate) fn realisation(
              where r.drvPath = ?1 and r.outputName = ?2",
         )
         .map_err(failed)?
-        .query_row((id.drv_hash.to_base16(), &id.output_name), |row| {
+        .query_row((id.drv_hash.to_base16(), id.output_name()), |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })
         .optional()
@@ -85,7 +85,7 @@ pub(crate) fn build_trace_entry(
             "select outputPath, signatures from BuildTraceV3 where drvPath = ?1 and outputName = ?2",
         )
         .map_err(failed)?
-        .query_row((key.drv_path.base_name(), &key.output_name), |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row((key.drv_path.base_name(), key.output_name()), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()
         .map_err(failed)?;
     let Some((out_path, signatures)) = row else { return Ok(None) };

@@ -19,11 +19,26 @@ use crate::text::excerpt;
 pub struct BuildTraceKey {
     /// The derivation.
     pub drv_path: StorePath,
-    /// The name of the output, such as `out`.
-    pub output_name: String,
+    output_name: String,
 }
 
 impl BuildTraceKey {
+    /// The output `output_name` of a derivation.
+    ///
+    /// # Errors
+    ///
+    /// [`DrvOutputError::OutputName`] if the name could not be the name of a store path. It is a part of
+    /// [`BuildTraceKey::object_key`], which must not lead elsewhere.
+    pub fn new(drv_path: StorePath, output_name: &str) -> Result<Self, DrvOutputError> {
+        let output_name = checked_output_name(output_name, output_name)?;
+        Ok(BuildTraceKey { drv_path, output_name })
+    }
+
+    /// The name of the output, such as `out`.
+    pub fn output_name(&self) -> &str {
+        &self.output_name
+    }
+
     /// The key of the entry in a binary cache: `build-trace-v2/<base name>/<output name>.doi`.
     pub fn object_key(&self) -> String {
         format!("build-trace-v2/{}/{}.doi", self.drv_path, self.output_name)

@@ -15,8 +15,7 @@ use crate::text::excerpt;
 pub struct DrvOutput {
     /// The derivation's hash modulo fixed outputs.
     pub drv_hash: Hash,
-    /// The name of the output, such as `out`.
-    pub output_name: String,
+    output_name: String,
 }
 
 /// Why a text does not name an output. `value` is the text as given, with control characters
@@ -59,6 +58,22 @@ pub enum DrvOutputError {
 }
 
 impl DrvOutput {
+    /// The output `output_name` of a derivation.
+    ///
+    /// # Errors
+    ///
+    /// [`DrvOutputError::OutputName`] if the name could not be the name of a store path. It is a part of
+    /// [`DrvOutput::object_key`], which must not lead elsewhere.
+    pub fn new(drv_hash: Hash, output_name: &str) -> Result<Self, DrvOutputError> {
+        let output_name = checked_output_name(output_name, output_name)?;
+        Ok(DrvOutput { drv_hash, output_name })
+    }
+
+    /// The name of the output, such as `out`.
+    pub fn output_name(&self) -> &str {
+        &self.output_name
+    }
+
     /// The key of the realisation in a binary cache: `realisations/<id>.doi`.
     pub fn object_key(&self) -> String {
         format!("realisations/{self}.doi")

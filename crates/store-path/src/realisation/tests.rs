@@ -1,4 +1,5 @@
 use super::*;
+use crate::hash::Hash;
 
 const ID: &str = "sha256:15e3c560894cbb27085cf65b5a2ecb18488c999497f4531b6907a7581ce6d527!out";
 const OTHER: &str = "sha256:6f869f9ea2823bda165e06076fd0de4366dead2c0e8d2dbbad277d4f15c373f5!lib";
@@ -70,7 +71,7 @@ fn signing_and_verifying() {
     signed.sign(&key());
     assert_eq!(signed.valid_signatures(&keys), 1);
     assert_eq!(BuildTraceEntry::from_json(&signed.to_json().unwrap()).unwrap(), signed);
-    signed.key.output_name.push('x');
+    signed.key = BuildTraceKey::new(signed.key.drv_path, "outx").unwrap();
     assert_eq!(signed.valid_signatures(&keys), 0);
 }
 
@@ -170,7 +171,17 @@ fn errors_name_the_key() {
 #[test]
 fn output_names_are_checked() {
     let hash = ID.strip_suffix("!out").unwrap();
+    let (drv_hash, drv_path): (Hash, StorePath) =
+        (Hash::parse(hash).unwrap(), format!("{PATH}.drv").parse().unwrap());
+    assert_eq!(DrvOutput::new(drv_hash, "out"), ID.parse());
+    assert_eq!(DrvOutput::new(drv_hash, "out").unwrap().output_name(), "out");
+    assert_eq!(BuildTraceKey::new(drv_path.clone(), "out"), Ok(entry().key));
+    assert_eq!(entry().key.output_name(), "out");
     for output in ["", "../../nix-cache-info", "a/b", "a b", "."] {
+        let made = DrvOutput::new(drv_hash, output);
+        assert!(matches!(made, Err(DrvOutputError::OutputName { .. })), "{made:?}");
+        let made = BuildTraceKey::new(drv_path.clone(), output);
+        assert!(matches!(made, Err(DrvOutputError::OutputName { .. })), "{made:?}");
         let text = format!("{hash}!{output}");
         assert!(matches!(text.parse::<DrvOutput>(), Err(DrvOutputError::OutputName { .. })), "{text}");
         let text = format!("{PATH}.drv^{output}");
