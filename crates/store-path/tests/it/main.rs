@@ -11,6 +11,8 @@ mod nix_realisations;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod upstream_folders;
+#[cfg(test)]
 mod vectors;
 #[cfg(test)]
 mod wire_strings;
