@@ -1,4 +1,4 @@
-//! The text and JSON files of a Nix binary cache, read and written exactly as Nix does: narinfo, `nix-cache-info`, NAR
+//! The text and JSON files of a Nix binary cache, read and written as Nix does: narinfo, `nix-cache-info`, NAR
 //! listings, path info and debug info links. Nothing here touches a file, a socket, the environment or the clock, and no
 //! input makes it panic, recurse without bound or allocate more than in proportion to its own length.
 //!
@@ -45,8 +45,10 @@
 //!
 //! # What holds everywhere
 //!
-//! - What Nix reads is read, and to the same end, oddities included, since two readers that disagree about one narinfo
-//!   are a security hole. Each oddity is a flag, so `flags.prints_back()` says whether printing gives the same text.
+//! - What Nix reads is read to the same end, oddities included, or it is refused: two readers that disagree about one
+//!   narinfo are a security hole. Refused are bytes that are not UTF-8 and store paths without the dash behind their
+//!   hash part, which Nix 2.29 takes, and what exceeds the limits below. Each oddity is a flag, so `flags.prints_back()`
+//!   says whether printing gives the same text.
 //! - What Nix would write is written, to the byte: order of fields and keys, encodings, escapes.
 //! - Limits: a narinfo of at most 16 MiB (`MAX_TEXT_LENGTH`) with at most 1000 signatures (`MAX_SIGNATURES`), a listing
 //!   of at most 512 directories within one another (`MAX_LISTING_DEPTH`) and names of at most 255 bytes

@@ -5,7 +5,7 @@ use std::ops::{BitOr, BitOrAssign, Sub};
 
 /// A set of departures from the one form in which Nix writes a narinfo.
 ///
-/// Nix reads far more than it writes. Reading here accepts exactly as much, and remembers what was unusual, because
+/// Nix reads far more than it writes. Reading here accepts nearly as much, and remembers what was unusual, because
 /// printing cannot give it back: see [`Flags::NOT_PRINTED_BACK`].
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Flags(u32);

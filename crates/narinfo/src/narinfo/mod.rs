@@ -68,12 +68,13 @@ impl NarInfo {
     /// Reads `text`, the narinfo stored under `key`.
     ///
     /// Accepts what Nix accepts (`nar-info.cc`, the same in 2.29 and HEAD but for compression methods, which 2.29
-    /// looks at later) and sets a flag for each departure from what Nix writes. The key is for error messages: whether
-    /// it is the right one for the store path, ask `key()`.
+    /// looks at later) with the exceptions below, and sets a flag for each departure from what Nix writes. The key is
+    /// for error messages: whether it is the right one for the store path, ask `key()`.
     ///
     /// # Errors
     ///
-    /// Whatever makes Nix refuse a narinfo, and a text beyond [`MAX_TEXT_LENGTH`] or [`MAX_SIGNATURES`].
+    /// Whatever makes Nix refuse a narinfo, a store path with something else than a dash behind its hash part, and a
+    /// text beyond [`MAX_TEXT_LENGTH`] or [`MAX_SIGNATURES`].
     pub fn parse(store_dir: &StoreDir, key: &str, text: &str) -> Result<Self, NarInfoError> {
         let mut flags = Flags::NONE;
         let mut narinfo =
