@@ -1,9 +1,10 @@
-//! Nix32 beside the crate `nix-base32`, parsing of store paths and hashes, signing and verifying.
+//! Nix32 beside the crates `nix-base32`, `base32` and `data-encoding`, parsing of store paths and hashes, signing and verifying.
 
 use std::collections::BTreeSet;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use data_encoding::{BitOrder, DecodeError, Encoding, Specification};
 use nars3_store_path::{Hash, SecretKey, StoreDir, StorePath, nix32, path_fingerprint};
 
 const DIGEST: [u8; 32] = [
@@ -12,6 +13,33 @@ const DIGEST: [u8; 32] = [
 ];
 const DIGEST_TEXT: &str = "0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73";
 const BASE_NAME: &str = "g1w7hy3qg1w7hy3qg1w7hy3qg1w7hy3q-python3.12-cryptography-44.0.2";
+
+/// The crate has neither Nix's alphabet nor its order of digits, so this is another encoding of the same length: what
+/// an own codec has to be faster than, not one that could take its place.
+const BASE32: base32::Alphabet = base32::Alphabet::Crockford;
+
+/// Nix's alphabet with the least significant bits first. What it encodes is Nix32 from back to front.
+fn data_encoding() -> Option<Encoding> {
+    let mut specification = Specification::new();
+    specification.symbols.extend(nix32::ALPHABET.iter().map(|symbol| char::from(*symbol)));
+    specification.bit_order = BitOrder::LeastSignificantFirst;
+    specification.encoding().ok().filter(|encoding| {
+        encode_reversed(encoding, &DIGEST) == DIGEST_TEXT.as_bytes()
+            && decode_reversed(encoding, DIGEST_TEXT).is_ok_and(|bytes| bytes == DIGEST)
+    })
+}
+
+fn encode_reversed(encoding: &Encoding, bytes: &[u8]) -> Vec<u8> {
+    let mut text = encoding.encode(bytes).into_bytes();
+    text.reverse();
+    text
+}
+
+fn decode_reversed(encoding: &Encoding, text: &str) -> Result<Vec<u8>, DecodeError> {
+    let mut text = text.as_bytes().to_vec();
+    text.reverse();
+    encoding.decode(&text)
+}
 
 fn encode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("nix32 encode 32 bytes");
@@ -24,6 +52,14 @@ fn encode(criterion: &mut Criterion) {
     group.bench_function("nix-base32", |bencher| {
         bencher.iter(|| nix_base32::to_nix_base32(black_box(&DIGEST)));
     });
+    group.bench_function("base32", |bencher| {
+        bencher.iter(|| base32::encode(BASE32, black_box(&DIGEST)));
+    });
+    if let Some(encoding) = data_encoding() {
+        group.bench_function("data-encoding", |bencher| {
+            bencher.iter(|| encode_reversed(&encoding, black_box(&DIGEST)));
+        });
+    }
     group.finish();
 }
 
@@ -38,6 +74,15 @@ fn decode(criterion: &mut Criterion) {
     group.bench_function("nix-base32", |bencher| {
         bencher.iter(|| nix_base32::from_nix_base32(black_box(DIGEST_TEXT)));
     });
+    let text = base32::encode(BASE32, &DIGEST);
+    group.bench_function("base32", |bencher| {
+        bencher.iter(|| base32::decode(BASE32, black_box(&text)));
+    });
+    if let Some(encoding) = data_encoding() {
+        group.bench_function("data-encoding", |bencher| {
+            bencher.iter(|| decode_reversed(&encoding, black_box(DIGEST_TEXT)));
+        });
+    }
     group.finish();
 }
 
