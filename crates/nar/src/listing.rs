@@ -39,13 +39,25 @@ pub enum ListingError {
         /// The most that a listing holds, the root counted.
         limit: usize,
     },
+    /// The NAR is valid, but holds more than a listing may: [`ListingSink::MAX_ENTRIES`] and
+    /// [`ListingSink::MAX_TEXT`].
+    #[error("no listing: from `{}` on there are more than {limit} {what}", .path.escape_ascii())]
+    TooLarge {
+        /// The path of the first node that is too much.
+        path: Vec<u8>,
+        /// What is counted, as a phrase in the plural.
+        what: &'static str,
+        /// The most that a listing holds of it.
+        limit: u64,
+    },
 }
 
 /// Makes the listing of a NAR that is pushed to it in chunks of any size.
 ///
-/// It never blocks, and its memory is that of the listing. As a `Write` it accepts exactly one NAR; a violation of
-/// the format, bytes after the end included, is an `io::Error` that holds a [`FormatError`]. A NAR that cannot be listed though it is
-/// valid, because a name is not UTF-8, is accepted to its end, and only [`ListingSink::finish`] says so.
+/// It never blocks, and its memory is that of the listing, which is bounded. As a `Write` it accepts exactly one NAR;
+/// a violation of the format, bytes after the end included, is an `io::Error` that holds a [`FormatError`]. A NAR that
+/// cannot be listed though it is valid, because a name is not UTF-8 or because it holds too much, is accepted to its
+/// end, and only [`ListingSink::finish`] says so.
 #[derive(Debug)]
 pub struct ListingSink {
     parser: Parser,
@@ -54,6 +66,14 @@ pub struct ListingSink {
 }
 
 impl ListingSink {
+    /// How many directory entries a listing may have. Compressed, a NAR with many millions of them takes next to
+    /// nothing, while a listing takes some 150 bytes of memory for each, and 650 for one that is alone in its
+    /// directory: so many take 650 MiB at the worst.
+    pub const MAX_ENTRIES: u64 = 1_000_000;
+
+    /// How many bytes the names and symlink targets of a listing may have together: 128 MiB.
+    pub const MAX_TEXT: u64 = 128 << 20;
+
     /// A sink with these limits; `default()` takes Nix's.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
@@ -76,6 +96,7 @@ impl ListingSink {
                 self.unlistable = Some(match what {
                     Unlistable::NotUtf8(what) => ListingError::NotUtf8 { what, path },
                     Unlistable::TooDeep => ListingError::TooDeep { path, limit: DEPTH_CEILING },
+                    Unlistable::TooLarge(what, limit) => ListingError::TooLarge { path, what, limit },
                 });
                 self.tree = Tree::default();
             }
@@ -155,6 +176,7 @@ impl From<DecodeError> for ListingError {
 enum Unlistable {
     NotUtf8(&'static str),
     TooDeep,
+    TooLarge(&'static str, u64),
 }
 
 /// The part of the listing that is known, and the way to the node being read.
@@ -165,6 +187,10 @@ struct Tree {
     /// The name of the node that comes next.
     name: String,
     root: Option<Node>,
+    /// How many entries there are so far.
+    entries: u64,
+    /// How many bytes their names and targets have.
+    text: u64,
 }
 
 impl Tree {
@@ -173,6 +199,11 @@ impl Tree {
             Token::Directory if self.open.len() >= DEPTH_CEILING => return Err(Unlistable::TooDeep),
             Token::Directory => self.open.push((std::mem::take(&mut self.name), BTreeMap::new())),
             Token::Entry(name) => {
+                self.entries += 1;
+                if self.entries > ListingSink::MAX_ENTRIES {
+                    return Err(Unlistable::TooLarge("entries", ListingSink::MAX_ENTRIES));
+                }
+                self.count_text(name)?;
                 let name = std::str::from_utf8(name).map_err(|_| Unlistable::NotUtf8("file name"))?;
                 self.name.clear();
                 self.name.push_str(name);
@@ -187,11 +218,21 @@ impl Tree {
                 self.place(Node::Regular { executable, size, nar_offset: Some(offset) });
             }
             Token::Symlink(target) => {
+                self.count_text(target)?;
                 let target =
                     std::str::from_utf8(target).map_err(|_| Unlistable::NotUtf8("symlink target of"))?;
                 self.place(Node::Symlink { target: target.to_owned() });
             }
             Token::Contents(_) | Token::EndRegular => {}
+        }
+        Ok(())
+    }
+
+    fn count_text(&mut self, text: &[u8]) -> Result<(), Unlistable> {
+        self.text += text.len() as u64;
+        if self.text > ListingSink::MAX_TEXT {
+            let what = "bytes of names and symlink targets";
+            return Err(Unlistable::TooLarge(what, ListingSink::MAX_TEXT));
         }
         Ok(())
     }

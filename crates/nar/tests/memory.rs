@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::Command;
 
 use nars3_nar::{
-    ContentHasher, Decoder, DumpOptions, ListingSink, NarChecker, RestoreOptions, RestoreSink, dump,
-    hash_path,
+    ContentHashError, ContentHasher, Decoder, DumpOptions, Encoder, ListingError, ListingSink, NarChecker,
+    RestoreOptions, RestoreSink, dump, hash_path,
 };
 use nars3_store_path::{Algorithm, ContentAddressMethod};
 
@@ -52,8 +52,62 @@ fn operate(operation: &str, path: &Path) {
             assert_eq!(target.metadata().unwrap().len(), path.metadata().unwrap().len());
             fs::remove_file(target).unwrap();
         }
+        "too many self-references" => {
+            let hash_part = "00bgd045z0d4icpbc2yyz4gx48ak44la";
+            let method = ContentAddressMethod::NixArchive;
+            let mut hasher = ContentHasher::new(method, Algorithm::Sha256, hash_part.parse().ok());
+            let mut encoder = Encoder::new(&mut hasher);
+            encoder.regular(false, 512 << 20).unwrap();
+            let part = hash_part.repeat(32 << 10);
+            for _ in 0..512 {
+                encoder.contents(part.as_bytes()).unwrap();
+            }
+            encoder.finish().unwrap();
+            let error = hasher.finish().unwrap_err();
+            assert!(matches!(error, ContentHashError::TooManySelfReferences { .. }), "{error}");
+        }
+        "too many entries" => list_too_much(|encoder| {
+            for number in 0..=ListingSink::MAX_ENTRIES {
+                encoder.entry(format!("{number:07}").as_bytes()).unwrap();
+                encoder.directory().unwrap();
+                encoder.end_directory().unwrap();
+            }
+        }),
+        // The dearest that an entry can be: alone in its directory.
+        "too many directories" => list_too_much(|encoder| {
+            const DEPTH: u64 = 60;
+            for number in 0..ListingSink::MAX_ENTRIES / DEPTH + 1 {
+                encoder.entry(format!("{number:07}").as_bytes()).unwrap();
+                encoder.directory().unwrap();
+                for _ in 1..DEPTH {
+                    encoder.entry(b"d").unwrap();
+                    encoder.directory().unwrap();
+                }
+                for _ in 0..DEPTH {
+                    encoder.end_directory().unwrap();
+                }
+            }
+        }),
+        "too long targets" => list_too_much(|encoder| {
+            for number in 0..100_000 {
+                encoder.entry(format!("{number:07}").as_bytes()).unwrap();
+                encoder.symlink(&[b't'; 4095]).unwrap();
+            }
+        }),
         other => panic!("no operation {other}"),
     }
+}
+
+/// Lists a directory with these entries, which are too many.
+fn list_too_much(entries: impl FnOnce(&mut Encoder<&mut ListingSink>)) {
+    let mut sink = ListingSink::default();
+    let mut encoder = Encoder::new(&mut sink);
+    encoder.directory().unwrap();
+    entries(&mut encoder);
+    encoder.end_directory().unwrap();
+    encoder.finish().unwrap();
+    let error = sink.finish().unwrap_err();
+    assert!(matches!(error, ListingError::TooLarge { .. }), "{error}");
 }
 
 /// The copy of this program that a test starts ends up here; without the variables there is nothing to do.
@@ -81,6 +135,20 @@ fn peak(operation: &str, path: &Path) -> u64 {
     io::stderr().write_all(&status.stderr).unwrap();
     assert!(status.status.success());
     fs::read_to_string(path.with_extension("peak")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn memory_is_bounded_whatever_a_small_download_unpacks_to() {
+    let directory = tempfile::tempdir().unwrap();
+    for (operation, most) in [
+        ("too many self-references", 32 << 10),
+        ("too many entries", 256 << 10),
+        ("too many directories", 1 << 20),
+        ("too long targets", 256 << 10),
+    ] {
+        let peak = peak(operation, &directory.path().join("none"));
+        assert!(peak < most, "{operation}: {peak} KiB");
+    }
 }
 
 #[test]

@@ -28,6 +28,12 @@ pub enum ContentHashError {
         /// What the NAR holds.
         found: &'static str,
     },
+    /// The object's own hash part occurs too often in it.
+    #[error("no content hash: the object refers to itself more than {limit} times")]
+    TooManySelfReferences {
+        /// The most that are counted: [`ContentHasher::MAX_SELF_REFERENCES`].
+        limit: usize,
+    },
 }
 
 /// Computes the hash in a content address from a NAR that is pushed to it in chunks of any size.
@@ -37,7 +43,9 @@ pub enum ContentHashError {
 /// as 32 zero bytes, and after the end, for each of them in turn, `|` and its position in decimal, counted in bytes
 /// from the start of what is hashed.
 ///
-/// It never blocks. Its memory is constant but for 8 bytes per self-reference.
+/// It never blocks. Its memory is constant but for 8 bytes per self-reference, of which it counts
+/// [`ContentHasher::MAX_SELF_REFERENCES`] at the most. An object with more has no hash here, though it is read to its
+/// end: only [`ContentHasher::finish`] says so.
 #[derive(Debug)]
 pub struct ContentHasher {
     parser: Parser,
@@ -47,15 +55,20 @@ pub struct ContentHasher {
 }
 
 impl ContentHasher {
-    /// A hasher for content addresses of this method and algorithm. `self_hash_part` is the hash part of the path
-    /// that the object has in the store where it was dumped; without it no self-references are looked for.
+    /// How often the object may refer to itself. Their positions are hashed after the end, so they must be kept, and
+    /// a few kilobytes of compressed data can hold millions of them; this many take 8 MiB. What is built by Nix has
+    /// some thousands.
+    pub const MAX_SELF_REFERENCES: usize = 1 << 20;
+
+    /// A hasher for content addresses of this method and algorithm, with Nix's limits on the NAR. `self_hash_part` is
+    /// the hash part of the path that the object has in the store where it was dumped; without it no self-references
+    /// are looked for.
     #[must_use]
     pub fn new(method: ContentAddressMethod, algorithm: Algorithm, self_hash_part: Option<HashPart>) -> Self {
         Self {
-            // What is hashed has been stored before: whether to accept it is not decided here.
-            parser: Parser::new(Limits::none()),
+            parser: Parser::new(Limits::default()),
             method,
-            hasher: ModuloHasher::new(algorithm, self_hash_part),
+            hasher: ModuloHasher::new(algorithm, self_hash_part, Self::MAX_SELF_REFERENCES),
             not_flat: None,
         }
     }
@@ -98,7 +111,8 @@ impl ContentHasher {
     ///
     /// # Errors
     ///
-    /// When the NAR is not complete, or the method needs a single file and the NAR holds something else.
+    /// When the NAR is not complete, when the method needs a single file and the NAR holds something else, or when
+    /// the object refers to itself too often.
     pub fn finish(mut self) -> Result<Hash, ContentHashError> {
         self.parser.finish()?;
         if let Some(found) = self.not_flat {
@@ -108,7 +122,8 @@ impl ContentHasher {
             };
             return Err(ContentHashError::NotAFlatFile { method, found });
         }
-        Ok(self.hasher.finish())
+        let limit = Self::MAX_SELF_REFERENCES;
+        self.hasher.finish().ok_or(ContentHashError::TooManySelfReferences { limit })
     }
 }
 

@@ -7,7 +7,7 @@ use nars3_store_path::{Algorithm, Hash, HashPart, Hasher};
 /// The length of a hash part.
 const LENGTH: usize = 32;
 
-/// A hasher that looks for a hash part, in constant memory but for the positions found.
+/// A hasher that looks for a hash part, in constant memory but for the positions found, which are bounded.
 pub(super) struct ModuloHasher {
     hasher: Hasher,
     needle: Option<Needle>,
@@ -15,22 +15,47 @@ pub(super) struct ModuloHasher {
     held: Vec<u8>,
     /// How many bytes came before `held`.
     position: u64,
-    found: Vec<u64>,
+    found: Positions,
+}
+
+/// Where the hash part occurs.
+struct Positions {
+    /// Empty once there were too many.
+    known: Vec<u64>,
+    limit: usize,
+    exceeded: bool,
+}
+
+impl Positions {
+    /// Keeps a position, or says that it is one too many.
+    fn keep(&mut self, position: u64) -> bool {
+        self.exceeded |= self.known.len() >= self.limit;
+        if self.exceeded {
+            self.known = Vec::new();
+        } else {
+            self.known.push(position);
+        }
+        !self.exceeded
+    }
 }
 
 impl ModuloHasher {
-    pub(super) fn new(algorithm: Algorithm, hash_part: Option<HashPart>) -> Self {
+    pub(super) fn new(algorithm: Algorithm, hash_part: Option<HashPart>, limit: usize) -> Self {
         let needle = hash_part.and_then(|part| Needle::new(part.as_str().as_bytes()));
         Self {
             hasher: Hasher::new(algorithm),
             needle,
             held: Vec::with_capacity(2 * LENGTH),
             position: 0,
-            found: Vec::new(),
+            found: Positions { known: Vec::new(), limit, exceeded: false },
         }
     }
 
+    /// Takes the next bytes; they no longer matter once the limit is exceeded.
     pub(super) fn update(&mut self, bytes: &[u8]) {
+        if self.found.exceeded {
+            return;
+        }
         let Some(needle) = &self.needle else {
             self.hasher.update(bytes);
             return;
@@ -45,7 +70,9 @@ impl ModuloHasher {
             if let Some(at) = needle.find(&self.held) {
                 self.hasher.update(&self.held[..at]);
                 self.hasher.update(&[0; LENGTH]);
-                self.found.push(self.position + at as u64);
+                if !self.found.keep(self.position + at as u64) {
+                    return;
+                }
                 done = at + LENGTH;
             } else if self.held.len() < LENGTH {
                 return;
@@ -69,10 +96,12 @@ impl ModuloHasher {
             self.held.clear();
         }
         while let Some(at) = needle.find(rest) {
+            if !self.found.keep(self.position + at as u64) {
+                return;
+            }
             let (before, after) = rest.split_at(at);
             self.hasher.update(before);
             self.hasher.update(&[0; LENGTH]);
-            self.found.push(self.position + at as u64);
             self.position += (at + LENGTH) as u64;
             rest = after.get(LENGTH..).unwrap_or_default();
         }
@@ -82,12 +111,16 @@ impl ModuloHasher {
         self.held.extend_from_slice(later);
     }
 
-    pub(super) fn finish(mut self) -> Hash {
+    /// The hash, or nothing when there were more occurrences than the limit.
+    pub(super) fn finish(mut self) -> Option<Hash> {
+        if self.found.exceeded {
+            return None;
+        }
         self.hasher.update(&self.held);
-        for position in &self.found {
+        for position in &self.found.known {
             self.hasher.update(format!("|{position}").as_bytes());
         }
-        self.hasher.finish()
+        Some(self.hasher.finish())
     }
 }
 

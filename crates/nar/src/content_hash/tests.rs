@@ -6,7 +6,7 @@ use nars3_store_path::{Algorithm, ContentAddressMethod, Hash, HashPart};
 use proptest::prelude::*;
 
 use super::{ContentHashError, ContentHasher};
-use crate::Encoder;
+use crate::{Encoder, FormatErrorKind, Limits};
 
 const HASH_PART: &str = "00bgd045z0d4icpbc2yyz4gx48ak44la";
 
@@ -112,6 +112,39 @@ fn flat_needs_a_plain_file() {
             );
         }
     }
+}
+
+#[test]
+fn self_references_are_counted_up_to_a_limit() {
+    let most = ContentHasher::MAX_SELF_REFERENCES;
+    for (count, counted) in [(most, true), (most + 1, false), (3 * most, false)] {
+        for chunk in [HASH_PART.len() - 1, 1 << 20] {
+            let nar = file_nar(&HASH_PART.as_bytes().repeat(count), false);
+            let mut hasher =
+                ContentHasher::new(ContentAddressMethod::NixArchive, Algorithm::Sha256, Some(hash_part()));
+            for part in nar.chunks(chunk) {
+                assert_eq!(hasher.push(part).unwrap(), part.len());
+            }
+            match hasher.finish() {
+                Ok(_) => assert!(counted, "{count}"),
+                Err(error) => {
+                    assert!(!counted, "{count}");
+                    assert!(
+                        matches!(error, ContentHashError::TooManySelfReferences { limit } if limit == most)
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_limits_are_those_of_nix() {
+    let mut encoder = Encoder::with_limits(Vec::new(), Limits::none());
+    encoder.symlink(&[b't'; 4096]).unwrap();
+    let nar = encoder.finish().unwrap();
+    let mut hasher = ContentHasher::new(ContentAddressMethod::NixArchive, Algorithm::Sha256, None);
+    assert!(matches!(hasher.push(&nar).unwrap_err().kind, FormatErrorKind::TooLong { .. }));
 }
 
 #[test]
