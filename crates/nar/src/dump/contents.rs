@@ -47,10 +47,24 @@ pub(super) fn dump_file<S: BlockSink>(file: BorrowedFd<'_>, framer: &mut Framer<
     if size_of(&after) != size {
         return Err(Error::Changed(Change::Size { opened: size, found: size_of(&after) }));
     }
-    if (after.st_mtime, after.st_mtime_nsec) != (stat.st_mtime, stat.st_mtime_nsec) {
+    if was_written(&stat, &after) {
         return Err(Error::Changed(Change::Modified));
     }
     Ok(())
+}
+
+/// Whether a file was modified between two examinations, as far as its times tell.
+///
+/// The time of modification can be set back by whoever wrote to the file; the time of status change cannot. But that
+/// one also moves when a file gets or loses a hard link, which happens to files of a store that is being optimised,
+/// and does their contents no harm: then the number of links has changed as well.
+fn was_written(before: &Stat, after: &Stat) -> bool {
+    let modified = |stat: &Stat| (stat.st_mtime, stat.st_mtime_nsec);
+    let changed = |stat: &Stat| (stat.st_ctime, stat.st_ctime_nsec);
+    let linked = after.st_nlink != before.st_nlink;
+    modified(after) != modified(before)
+        || after.st_mode != before.st_mode
+        || (changed(after) != changed(before) && !linked)
 }
 
 /// Copies `length` bytes from where the file stands, and returns how many of them the file did not have.

@@ -30,11 +30,24 @@ pub struct DumpOptions {
 /// directories on the way to the current file. Output comes in blocks of up to 256 KiB, so `out` needs no buffer of
 /// its own; it is not flushed.
 ///
+/// # What goes unnoticed
+///
+/// A change is found by comparing each file's size, mode, times of modification and of status change before and after
+/// it is read, and each directory's times before and after it is listed. So nothing is known of
+///
+/// - what happens to a file or a directory when its turn is over or has not come: the tree is not a snapshot;
+/// - writes so soon after one another that the file system gives them the same time (some milliseconds on Linux before
+///   6.13, seconds on FAT), and writes through a memory mapping that was written to before, whose time the system may
+///   record only later;
+/// - what other machines do on network file systems, until this one asks the server again;
+/// - a write whose time of modification was set back while the file gained or lost a hard link: a new link alone,
+///   which Nix makes when it optimises a store, is no change of contents.
+///
 /// # Errors
 ///
 /// When something cannot be read, is neither file nor directory nor symlink, or changes while it is read (grows,
-/// shrinks, vanishes, gets another time of modification or another type); when the tree is too deep; when `out`
-/// fails. What was written until then is no NAR.
+/// shrinks, vanishes, is written to, gets another mode or another type); when the tree is too deep; when `out` fails.
+/// What was written until then is no NAR.
 pub fn dump(path: &Path, out: &mut (impl Write + ?Sized), options: &DumpOptions) -> Result<(), DumpError> {
     let mut framer = Framer::new(WriteBlocks(out));
     walk::dump_tree(path, &mut framer, options)?;

@@ -75,6 +75,44 @@ fn a_file_that_is_written_to_is_an_error_though_its_size_stays() {
     assert_eq!((path.as_path(), change), (Path::new("a"), Change::Modified));
 }
 
+/// Waits until the file system's clock has moved on since the files were made.
+fn let_time_pass() {
+    std::thread::sleep(Duration::from_millis(50));
+}
+
+#[test]
+fn a_file_that_is_written_to_is_an_error_though_its_time_is_set_back() {
+    let (path, change) = change_meanwhile(|tree| {
+        let_time_pass();
+        let mut file = fs::File::options().write(true).open(tree.join("a")).unwrap();
+        let before = file.metadata().unwrap().modified().unwrap();
+        file.write_all(b"other contents").unwrap();
+        file.set_modified(before).unwrap();
+    });
+    assert_eq!((path.as_path(), change), (Path::new("a"), Change::Modified));
+}
+
+#[test]
+fn a_file_that_becomes_executable_is_an_error() {
+    let (path, change) = change_meanwhile(|tree| {
+        fs::set_permissions(tree.join("a"), fs::Permissions::from_mode(0o755)).unwrap();
+    });
+    assert_eq!((path.as_path(), change), (Path::new("a"), Change::Modified));
+}
+
+#[test]
+fn a_file_that_gets_a_hard_link_is_the_same_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, link) = (directory.path().join("file"), directory.path().join("link"));
+    fs::write(&file, vec![b'x'; 3 * BLOCK]).unwrap();
+    let mut out = Meanwhile(Some(|| {
+        let_time_pass();
+        fs::hard_link(&file, &link).unwrap();
+    }));
+    dump(&file, &mut out, &DumpOptions::default()).unwrap();
+    assert!(link.exists());
+}
+
 #[test]
 fn a_file_that_vanishes_is_an_error() {
     let (path, change) = change_meanwhile(|tree| fs::remove_file(tree.join("b")).unwrap());

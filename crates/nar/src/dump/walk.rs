@@ -145,7 +145,7 @@ impl<S: BlockSink> Walk<'_, S> {
     fn sorted_entries(&self, directory: BorrowedFd<'_>) -> Result<Vec<Entry>, DumpError> {
         let times = || {
             let stat = rustix::fs::fstat(directory).map_err(|error| self.failed("examining", error))?;
-            Ok((stat.st_mtime, stat.st_mtime_nsec))
+            Ok((stat.st_mtime, stat.st_mtime_nsec, stat.st_ctime, stat.st_ctime_nsec))
         };
         let before = times()?;
         let mut entries = read_entries(directory).map_err(|error| self.failed("listing", error))?;
