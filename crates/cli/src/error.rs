@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::output::OutputClosed;
+
 /// Exit code of a copy that went on after failures.
 const PARTIAL: u8 = 3;
 
@@ -43,12 +45,11 @@ impl CliError {
         self.code
     }
 
-    /// Nobody reads our output any more (`nars3 … | head`): not worth a word.
-    pub(crate) fn is_broken_pipe(&self) -> bool {
+    /// Nobody reads our output any more (`nars3 … | head`): not worth a word. Other broken pipes are failures.
+    pub(crate) fn is_closed_output(&self) -> bool {
         self.error.chain().any(|cause| {
-            cause
-                .downcast_ref::<std::io::Error>()
-                .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+            let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            inner.is_some_and(<dyn std::error::Error + Send + Sync>::is::<OutputClosed>)
         })
     }
 }

@@ -20,6 +20,12 @@ pub(crate) fn store_path(text: &Path, store_dir: &StoreDir) -> CliResult<StorePa
 pub(crate) fn store_path_and_inside(text: &Path, store_dir: &StoreDir) -> CliResult<(StorePath, String)> {
     let mut path = absolute(text)?;
     for _ in 0..MAX_LINKS {
+        if path == Path::new(store_dir.as_str()) {
+            return Err(CliError::new(format!(
+                "'{}' is the store directory itself, not a path in it",
+                text.display()
+            )));
+        }
         if path.starts_with(store_dir.as_str()) {
             return split(&path, store_dir);
         }
@@ -44,13 +50,16 @@ fn split(path: &Path, store_dir: &StoreDir) -> CliResult<(StorePath, String)> {
 
 fn not_a_store_path(text: &Path, store_dir: &StoreDir) -> CliError {
     let shown = text.display();
-    let error = CliError::new(format!("'{shown}' is not in the store directory '{store_dir}'"));
-    if shown.to_string().contains('#') || !text.exists() {
-        return error.hint(format!(
-            "what has to be evaluated first is Nix's to build: nix build {shown} --no-link --print-out-paths | nars3 copy --stdin …"
-        ));
+    if !text.exists() && !shown.to_string().contains(['#', ':']) {
+        return CliError::new(format!("'{shown}' does not exist, and is no path in '{store_dir}'"));
     }
-    error.hint("to put a file or directory into a store, use 'nars3 add'")
+    let error = CliError::new(format!("'{shown}' is not in the store directory '{store_dir}'"));
+    if text.exists() {
+        return error.hint("to put a file or directory into a store, use 'nars3 add'");
+    }
+    error.hint(format!(
+        "what has to be evaluated first is Nix's to build: nix build {shown} --no-link --print-out-paths | nars3 copy --stdin …"
+    ))
 }
 
 /// Absolute, without `.` and `..`, as written: symlinks are not resolved.

@@ -32,7 +32,9 @@ fn filter(verbosity: u8, quiet: bool) -> EnvFilter {
             "info,nars3_cli=trace,nars3_copy=trace,nars3_binary_cache=trace,nars3_nix_store=trace,nars3_s3=trace,object_store=debug"
         }
     };
-    EnvFilter::new(text)
+    // What a person reads as plain lines, a machine reads as events.
+    let own = if quiet { "nars3=error" } else { "nars3=info" };
+    EnvFilter::new(format!("{text},{own}"))
 }
 
 /// Sets up logging for the process. Lines go above the progress bars, if there are any.
@@ -84,7 +86,7 @@ impl Drop for LineWriter {
         let text = String::from_utf8_lossy(&self.line);
         let text = text.trim_end_matches('\n');
         if !text.is_empty() {
-            self.screen.line(text);
+            self.screen.raw_line(text);
         }
     }
 }

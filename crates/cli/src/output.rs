@@ -15,23 +15,36 @@ impl Output {
     }
 
     pub(crate) fn line(&mut self, text: impl std::fmt::Display) -> CliResult {
-        writeln!(self.writer, "{text}")?;
+        writeln!(self, "{text}")?;
         Ok(())
     }
 
     pub(crate) fn finish(mut self) -> CliResult {
-        self.writer.flush()?;
+        self.flush()?;
         Ok(())
     }
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.writer.write(bytes)
+        self.writer.write(bytes).map_err(mark)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
+        self.writer.flush().map_err(mark)
+    }
+}
+
+/// Whoever read our standard output has gone.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output is closed")]
+pub(crate) struct OutputClosed;
+
+/// Tells a closed standard output from the broken pipes of servers and daemons.
+fn mark(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => io::Error::new(io::ErrorKind::BrokenPipe, OutputClosed),
+        _ => error,
     }
 }
 

@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use nars3_store_api::{Event, Progress};
 
+use crate::logging::LogFormat;
 use crate::output::{count_paths, human_bytes};
 
 /// Which way progress is shown.
@@ -29,19 +30,36 @@ pub(crate) enum ProgressMode {
 pub(crate) struct Screen {
     bar: Arc<Mutex<Option<ProgressBar>>>,
     terminal: bool,
+    format: LogFormat,
 }
 
 impl Screen {
-    pub(crate) fn stderr() -> Self {
-        Self { bar: Arc::default(), terminal: std::io::stderr().is_terminal() }
+    pub(crate) fn stderr(format: LogFormat) -> Self {
+        Self { bar: Arc::default(), terminal: std::io::stderr().is_terminal(), format }
     }
 
     pub(crate) fn is_terminal(&self) -> bool {
         self.terminal
     }
 
-    /// Shows a line, above the bar if there is one. That nobody can see it is no reason to fail.
+    /// Says something to the person, or to the machine that reads the log.
     pub(crate) fn line(&self, text: &str) {
+        match self.format {
+            LogFormat::Json => tracing::info!(target: "nars3", "{text}"),
+            LogFormat::Text => self.raw_line(text),
+        }
+    }
+
+    /// Says what failed.
+    pub(crate) fn error(&self, text: &str) {
+        match self.format {
+            LogFormat::Json => tracing::error!(target: "nars3", "{text}"),
+            LogFormat::Text => self.raw_line(&format!("error: {text}")),
+        }
+    }
+
+    /// Shows a line as it is, above the bar if there is one. That nobody can see it is no reason to fail.
+    pub(crate) fn raw_line(&self, text: &str) {
         match &*self.bar.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(bar) => bar.suspend(|| write_line(text)),
             None => write_line(text),
@@ -58,7 +76,10 @@ fn write_line(text: &str) {
 }
 
 /// The observer for `mode`.
-pub(crate) fn observer(mode: ProgressMode, screen: &Screen) -> Arc<dyn Progress> {
+pub(crate) fn observer(mode: ProgressMode, format: LogFormat, screen: &Screen) -> Arc<dyn Progress> {
+    if format == LogFormat::Json {
+        return Arc::new(JsonLines { silent: mode == ProgressMode::None });
+    }
     let bar = match mode {
         ProgressMode::Bar => true,
         ProgressMode::Auto => screen.is_terminal(),
@@ -157,6 +178,31 @@ impl Progress for Lines {
                 let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
                 let total = self.total.load(Ordering::Relaxed);
                 self.screen.line(&format!("[{done}/{total}] {path} ({})", human_bytes(nar_size)));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// An event when a path is done: for machines that read the log.
+#[derive(Debug)]
+struct JsonLines {
+    silent: bool,
+}
+
+impl Progress for JsonLines {
+    fn report(&self, event: Event<'_>) {
+        match event {
+            Event::Warning { message } => tracing::warn!(target: "nars3", "{message}"),
+            Event::PathFailed { path, reason } => {
+                tracing::error!(target: "nars3", event = "path-failed", %path, reason);
+            }
+            _ if self.silent => {}
+            Event::Planned { paths, nar_bytes, present } => {
+                tracing::info!(target: "nars3", event = "planned", paths, nar_bytes, present);
+            }
+            Event::PathFinished { path, nar_size } => {
+                tracing::info!(target: "nars3", event = "path-finished", %path, nar_size);
             }
             _ => {}
         }

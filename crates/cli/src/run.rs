@@ -14,7 +14,7 @@ use nars3_store_api::Progress;
 use crate::args::{Cli, Command};
 use crate::commands;
 use crate::error::CliResult;
-use crate::progress::Screen;
+use crate::progress::{ProgressMode, Screen};
 use crate::settings::{Environment, NixSettings, load_nix_settings};
 use crate::{logging, progress};
 
@@ -50,36 +50,41 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let screen = Screen::stderr();
+    let screen = Screen::stderr(cli.global.log_format);
     logging::install(cli.global.log_format, cli.global.verbose, cli.global.quiet, &screen);
     match start(cli, &screen) {
         Ok(code) => code,
-        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) if error.is_closed_output() => ExitCode::SUCCESS,
         Err(error) => {
-            screen.line(&format!("error: {error}"));
+            screen.error(&error.to_string());
             error.exit_code()
         }
     }
 }
 
 fn start(cli: Cli, screen: &Screen) -> CliResult<ExitCode> {
+    let command = match without_stores(cli.command) {
+        Ok(done) => return done.map(|()| ExitCode::SUCCESS),
+        Err(command) => command,
+    };
     let environment = Environment::of_process();
     let nix = load_nix_settings(&environment)?;
-    let mode = if cli.global.quiet { progress::ProgressMode::None } else { cli.global.progress };
+    let mode = if cli.global.quiet { ProgressMode::None } else { cli.global.progress };
     let s3 = s3_environment(&environment, &nix);
-    let context =
-        Context { environment, nix, progress: progress::observer(mode, screen), s3, caches: Arc::default() };
+    let progress = progress::observer(mode, cli.global.log_format, screen);
+    let context = Context { environment, nix, progress, s3, caches: Arc::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(async {
         tokio::select! {
-            result = execute(cli.command, &context) => result.map(|()| ExitCode::SUCCESS),
-            // The command's future is dropped here: its tasks end, its streams break off, nothing gets published.
+            biased;
             signal = interrupted() => {
                 signal?;
-                screen.line("interrupted; what was copied so far is complete and valid");
+                // The command's future is dropped by now: its tasks end, its streams break off, nothing gets published.
+                screen.line("interrupted; what became valid before is complete, and nothing else is visible");
                 tokio::time::sleep(FAREWELL).await;
                 Ok(ExitCode::from(INTERRUPTED))
             }
+            result = execute(command, &context) => result.map(|()| ExitCode::SUCCESS),
         }
     });
     runtime.shutdown_timeout(GRACE);
@@ -87,6 +92,19 @@ fn start(cli: Cli, screen: &Screen) -> CliResult<ExitCode> {
         print_stats(&context, screen);
     }
     code
+}
+
+/// Runs a command that opens no store, and gives others back. Such a command has no runtime and no handler for
+/// signals: it may block, and Ctrl-C ends it as it ends any other program.
+fn without_stores(command: Command) -> Result<CliResult, Command> {
+    match command {
+        Command::Key(args) => Ok(commands::key::run(args)),
+        Command::Nar(args) => Ok(commands::nar::run(args)),
+        Command::Hash(args) => Ok(commands::hash::run(args)),
+        Command::Completions { shell } => Ok(commands::generated::completions(shell)),
+        Command::Man { directory } => Ok(commands::generated::man(directory.as_deref())),
+        other => Err(other),
+    }
 }
 
 /// Whom TLS trusts: the file that AWS's tools, Nix or OpenSSL's users name, in this order; else the system's roots.
@@ -136,10 +154,7 @@ async fn execute(command: Command, context: &Context) -> CliResult {
         Command::PathInfo(args) => commands::path_info::run(args, context).await,
         Command::Store(args) => commands::store::run(args, context).await,
         Command::Log(args) => commands::store::show_log(&args, context).await,
-        Command::Key(args) => commands::key::run(args),
-        Command::Nar(args) => commands::nar::run(args),
-        Command::Hash(args) => commands::hash::run(args),
-        Command::Completions { shell } => commands::generated::completions(shell),
-        Command::Man { directory } => commands::generated::man(directory.as_deref()),
+        // `without_stores` has run all others.
+        _ => Ok(()),
     }
 }

@@ -12,6 +12,7 @@ use nars3_store_url::{
 };
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
 
 use crate::error::{CliResult, ResultExt};
 use crate::run::Context;
@@ -25,6 +26,8 @@ const LARGEST_PUT: u64 = 5 << 30;
 pub(crate) enum Purpose<'a> {
     /// To read from it; nothing is created, no key is needed.
     Read,
+    /// To find out what would be written to it; one that is not there counts as empty, and is not created.
+    Preview,
     /// To write to it.
     Write {
         /// `--trusted-public-keys`.
@@ -128,6 +131,11 @@ async fn open(
         }
         StoreKind::Local(settings) => {
             let options = local_options(&url, settings, purpose, context)?;
+            let is_new = options.root.as_ref().is_some_and(|root| !root.join("nix/var/nix/db").exists());
+            if matches!(purpose, Purpose::Preview) && is_new {
+                let empty = Arc::new(InMemory::new());
+                return open_cache(&url, empty, ListingOrder::Unordered, upstreams, purpose, context).await;
+            }
             let store = tokio::task::spawn_blocking(|| LocalStore::open(options)).await??;
             Ok(opened(store, &url))
         }
@@ -165,6 +173,9 @@ async fn s3_objects(settings: &S3Settings, context: &Context) -> CliResult<Arc<d
 }
 
 fn directory_objects(dir: &Path, purpose: Purpose<'_>) -> CliResult<Arc<dyn ObjectStore>> {
+    if matches!(purpose, Purpose::Preview) && !dir.exists() {
+        return Ok(Arc::new(InMemory::new()));
+    }
     if matches!(purpose, Purpose::Write { .. }) {
         std::fs::create_dir_all(dir).context(|| format!("cannot create the cache '{}'", dir.display()))?;
     }
@@ -228,7 +239,7 @@ fn set_parts(limits: &mut Limits, settings: &S3Settings) {
 
 fn signing_keys(url: &StoreUrl, purpose: Purpose<'_>, context: &Context) -> CliResult<Vec<SecretKey>> {
     match purpose {
-        Purpose::Read => Ok(Vec::new()),
+        Purpose::Read | Purpose::Preview => Ok(Vec::new()),
         Purpose::Write { secret_key_files, .. } => {
             let files = secret_key_files.iter().chain(&url.cache.secret_keys).map(PathBuf::as_path);
             secret_keys(files, &context.environment, &context.nix)
@@ -249,7 +260,7 @@ fn local_options(
     options.store_dir = url.store.store_dir.clone();
     options.progress = Arc::clone(&context.progress);
     match purpose {
-        Purpose::Read => options.read_only = true,
+        Purpose::Read | Purpose::Preview => options.read_only = true,
         Purpose::Write { trusted_public_keys: arguments, .. } => {
             options.read_only = settings.read_only;
             options.required_signatures = if settings.require_sigs == Some(false) {

@@ -29,16 +29,21 @@ pub(crate) fn admit(
             reason: "another store path follows from it, the name and the references".to_owned(),
         });
     }
-    match keys {
-        Some(keys) if info.ca.is_none() && info.valid_signatures(store_dir, keys) == 0 => {
-            Err(StoreError::Untrusted {
-                store: destination.to_owned(),
-                source_store: source.to_owned(),
-                path: info.path.clone(),
-                signed_by: info.signatures.iter().map(|signature| signature.key_name().to_owned()).collect(),
-            })
+    let Some(keys) = keys else { return Ok(()) };
+    if info.ca.is_some() || info.valid_signatures(store_dir, keys) > 0 {
+        return Ok(());
+    }
+    let mut signed_by = info.signatures.iter().map(|signature| signature.key_name().to_owned());
+    match signed_by.find(|name| keys.by_name(name).is_some()) {
+        Some(key) => {
+            Err(StoreError::BadSignature { source_store: source.to_owned(), path: info.path.clone(), key })
         }
-        _ => Ok(()),
+        None => Err(StoreError::Untrusted {
+            store: destination.to_owned(),
+            source_store: source.to_owned(),
+            path: info.path.clone(),
+            signed_by: info.signatures.iter().map(|signature| signature.key_name().to_owned()).collect(),
+        }),
     }
 }
 

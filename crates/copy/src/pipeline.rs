@@ -299,7 +299,10 @@ impl<'a> Pipeline<'a> {
         if !self.options.keep_going {
             return Err(error.into());
         }
-        self.note_failure(path, Some(error));
+        // A reference that failed has taken this path along already, while its NAR was under way.
+        if self.order.contains(path) {
+            self.note_failure(path, Some(error));
+        }
         Ok(())
     }
 

@@ -94,6 +94,19 @@ pub enum StoreError {
         /// The names of the keys that did sign it, trusted or not, whether or not the signature is good.
         signed_by: Vec<String>,
     },
+    /// A trusted key's name is on a signature that the key did not make.
+    #[error(
+        "the signature of '{key}' on '{path}' from '{source_store}' is not valid: what is signed was changed, or \
+         another key has that name"
+    )]
+    BadSignature {
+        /// The store it came from.
+        source_store: String,
+        /// The path.
+        path: StorePath,
+        /// The name of the key.
+        key: String,
+    },
     /// A content address is claimed that the path or its contents do not bear out.
     #[error("the content address '{claimed}' of '{path}' is false: {reason}")]
     FalseContentAddress {

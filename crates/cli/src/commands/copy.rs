@@ -21,15 +21,23 @@ pub(crate) async fn run(args: CopyArgs, context: &Context) -> CliResult {
     let trusted_source = source.trusted;
     let destination = args.to.as_deref().unwrap_or("auto");
     // A copy out of a binary cache is checked by the store it goes to, unless someone says otherwise.
-    let purpose = Purpose::Write {
+    let writing = Purpose::Write {
         trusted_public_keys: &args.trust.trusted_public_keys,
         secret_key_files: &args.secret_key_file,
         check_signatures: !args.trust.no_check_sigs && !trusted_source,
     };
+    let purpose = if args.dry_run { Purpose::Preview } else { writing };
     let destination = open_store(destination, purpose, context).await?.store;
     let source = source.store;
 
-    let roots = roots(&args, source.as_ref())?;
+    let mut texts = args.paths.clone();
+    if args.stdin {
+        texts.extend(tokio::task::spawn_blocking(lines_of_stdin).await??);
+    }
+    let roots = texts
+        .iter()
+        .map(|text| store_path(text, source.store_dir()))
+        .collect::<CliResult<Vec<StorePath>>>()?;
     let mut options = CopyOptions::default();
     options.recursive = !args.no_recursive;
     options.check_signatures = !args.trust.no_check_sigs && !trusted_source;
@@ -47,15 +55,14 @@ pub(crate) async fn run(args: CopyArgs, context: &Context) -> CliResult {
     print_report(&copied.map_err(explain)?, source.as_ref(), args.json)
 }
 
-fn roots(args: &CopyArgs, source: &dyn Store) -> CliResult<Vec<StorePath>> {
-    let mut texts = args.paths.clone();
-    if args.stdin {
-        for line in std::io::stdin().lock().lines() {
-            let line = line.context(|| "cannot read store paths from standard input".to_owned())?;
-            texts.extend(Some(line.trim()).filter(|line| !line.is_empty()).map(PathBuf::from));
-        }
+/// Store paths from standard input, one a line. Blocks until its end.
+fn lines_of_stdin() -> CliResult<Vec<PathBuf>> {
+    let mut texts = Vec::new();
+    for line in std::io::stdin().lock().lines() {
+        let line = line.context(|| "cannot read store paths from standard input".to_owned())?;
+        texts.extend(Some(line.trim()).filter(|line| !line.is_empty()).map(PathBuf::from));
     }
-    texts.iter().map(|text| store_path(text, source.store_dir())).collect()
+    Ok(texts)
 }
 
 fn print_plan(plan: &Plan, source: &dyn Store, as_json: bool) -> CliResult {
@@ -111,7 +118,16 @@ fn explain(error: CopyError) -> CliError {
         CopyError::Store(StoreError::NarGone { .. }) => {
             Some("the cache lists a path whose NAR was deleted: push the path again with --repair".to_owned())
         }
-        CopyError::Store(StoreError::NarHashMismatch { .. } | StoreError::FileMismatch { .. }) => {
+        CopyError::Store(StoreError::BadSignature { .. }) => Some(
+            "take the key from who runs the cache; if it is right, the cache was tampered with, and the path is not to \
+             be used"
+                .to_owned(),
+        ),
+        CopyError::Store(
+            StoreError::NarHashMismatch { .. }
+            | StoreError::NarSizeMismatch { .. }
+            | StoreError::FileMismatch { .. },
+        ) => {
             Some("the cache holds a damaged NAR: push the path again with --repair".to_owned())
         }
         CopyError::StoreDirsDiffer { .. } => {

@@ -20,6 +20,11 @@ pub(crate) fn run(args: KeyArgs) -> CliResult {
 }
 
 fn generate_secret(name: &str) -> CliResult {
+    if name.contains(char::is_whitespace) {
+        return Err(CliError::new(format!("cannot name a key '{name}'")).hint(
+            "trusted-public-keys separates keys by spaces, so a name with one could never be trusted",
+        ));
+    }
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(seed.as_mut_slice())
         .map_err(|error| CliError::new(format!("the system gives no random numbers: {error}")))?;

@@ -69,12 +69,24 @@ pub(crate) fn trusted_public_keys(
     } else {
         settings.list("trusted-public-keys")
     };
-    let keys = words.into_iter().map(|word| {
-        word.parse::<PublicKey>().context(|| format!("'{word}' is not a public key")).hint(|| {
-            "a public key is NAME:BASE64, as 'nars3 key convert-secret-to-public' prints it".to_owned()
-        })
-    });
+    let keys = words.into_iter().map(|word| word.parse::<PublicKey>().map_err(|_| not_a_public_key(word)));
     Ok(Some(keys.collect::<CliResult<PublicKeys>>()?))
+}
+
+/// The bytes of a secret key in base64; a public key has half as many.
+const SECRET_KEY_DIGITS: usize = 88;
+
+fn not_a_public_key(word: &str) -> CliError {
+    // Without a name in front, it may be the bare digits of any key.
+    let (name, digits) = word.split_once(':').unwrap_or((word.get(..12).unwrap_or(word), ""));
+    let error = CliError::new(format!("what is given as the public key '{name}' is none"));
+    if digits.len() >= SECRET_KEY_DIGITS {
+        return error.hint(
+            "it looks like a secret key, which must not stand on a command line: make a new one, and give its public \
+             half, which 'nars3 key convert-secret-to-public' prints",
+        );
+    }
+    error.hint("a public key is NAME:BASE64, as 'nars3 key convert-secret-to-public' prints it")
 }
 
 #[cfg(test)]
@@ -125,5 +137,14 @@ mod tests {
         assert_eq!(keys.iter().count(), 1, "Nix's default");
         let error = trusted_public_keys(&["nonsense".into()], &environment, &settings).unwrap_err();
         assert!(error.to_string().contains("nonsense"));
+    }
+
+    #[test]
+    fn a_secret_key_in_place_of_a_public_one_is_not_shown() {
+        let secret = text_of("mine-1");
+        let digits = secret.split_once(':').unwrap().1.to_owned();
+        let (environment, settings) = (Environment::default(), NixSettings::default());
+        let error = trusted_public_keys(&[secret], &environment, &settings).unwrap_err().to_string();
+        assert!(error.contains("mine-1") && error.contains("secret") && !error.contains(&digits), "{error}");
     }
 }

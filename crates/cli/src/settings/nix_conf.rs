@@ -94,7 +94,9 @@ impl NixSettings {
 
     fn include(&mut self, file: &str, origin: &Path, depth: usize, required: bool) -> CliResult {
         let path = origin.parent().unwrap_or(Path::new("/")).join(file);
-        match read_if_there(&path)? {
+        // As in Nix, what need not be there need not be readable either: it is often a file of secrets.
+        let text = if required { read_if_there(&path)? } else { std::fs::read_to_string(&path).ok() };
+        match text {
             Some(text) => self.apply(&text, &path, depth + 1),
             None if required => Err(CliError::new(format!(
                 "'{}' includes '{}', which does not exist",

@@ -104,6 +104,28 @@ async fn keep_going_copies_all_that_does_not_depend_on_the_failure() {
 }
 
 #[tokio::test]
+async fn paths_that_fail_at_once_are_counted_once() {
+    let mut destination = MemoryStore::new("cache");
+    destination.cursed.extend([path("p0"), path("p1"), path("root")]);
+    let options = CopyOptions { keep_going: true, ..CopyOptions::default() };
+    let (result, _) = run(chain(2), destination, "root", &options).await;
+    let Err(CopyError::Partial { attempted, failed }) = result else { panic!("{result:?}") };
+    assert_eq!((attempted, failed.len()), (3, 3), "{failed:?}");
+}
+
+#[tokio::test]
+async fn a_signature_that_does_not_fit_is_told_from_one_that_is_missing() {
+    let source = MemoryStore::new("source");
+    let (mut forged, nar) = info("forged", &[]);
+    forged.signatures.insert(key().sign(b"something else"));
+    source.insert_info(forged, nar);
+    let mut destination = database();
+    destination.behaviour.required_signatures = keys();
+    let (result, _) = run(source, destination, "forged", &CopyOptions::default()).await;
+    assert!(matches!(result, Err(CopyError::Store(StoreError::BadSignature { .. }))), "{result:?}");
+}
+
+#[tokio::test]
 async fn a_circle_of_references_is_refused_before_anything_is_sent() {
     let source = MemoryStore::new("source");
     source.insert("a", &["b"]);
