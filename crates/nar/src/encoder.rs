@@ -175,13 +175,7 @@ impl<W: Write> Encoder<W> {
     ///
     /// When no node is due, or the writer fails.
     pub fn regular(&mut self, executable: bool, size: u64) -> Result<(), EncodeError> {
-        if self.offset().checked_add(size).is_none_or(|end| end > (1 << 63) - 1) {
-            return Err(EncodeError::Format(FormatErrorKind::TooLarge { size }));
-        }
-        self.begin_node("a file")?;
-        self.put(if executable { wire::EXECUTABLE } else { wire::REGULAR })?;
-        self.framer.number(size).map_err(EncodeError::Write)?;
-        self.due = Due::Contents { size, left: size };
+        self.begin_contents(executable, size)?;
         self.end_contents()
     }
 
@@ -210,15 +204,16 @@ impl<W: Write> Encoder<W> {
     ///
     /// # Errors
     ///
-    /// When no node is due, the reader fails or has more or less than `size` bytes, or the writer fails.
+    /// When no node is due, the reader fails or has more or less than `size` bytes, or the writer fails. After an
+    /// error of the reader the file is not complete, and neither will be the NAR.
     pub fn regular_from(
         &mut self,
         executable: bool,
         size: u64,
         mut reader: impl Read,
     ) -> Result<(), EncodeError> {
-        self.regular(executable, size)?;
-        while let Due::Contents { size, left } = self.due {
+        self.begin_contents(executable, size)?;
+        while let Due::Contents { size, left: left @ 1.. } = self.due {
             let space = self.framer.space(left).map_err(EncodeError::Write)?;
             let count = read_retrying(&mut reader, space).map_err(EncodeError::Read)?;
             if count == 0 {
@@ -226,10 +221,10 @@ impl<W: Write> Encoder<W> {
             }
             self.framer.fill(count);
             self.due = Due::Contents { size, left: left - count as u64 };
-            self.end_contents()?;
         }
+        // Before the file is ended, so that whoever passes over the error cannot finish the NAR.
         match read_retrying(&mut reader, &mut [0]).map_err(EncodeError::Read)? {
-            0 => Ok(()),
+            0 => self.end_contents(),
             _ => Err(EncodeError::WrongSize { announced: size, found: size + 1 }),
         }
     }
@@ -275,6 +270,18 @@ impl<W: Write> Encoder<W> {
         if self.framer.offset() == 0 { self.put(wire::HEADER) } else { Ok(()) }
     }
 
+    fn begin_contents(&mut self, executable: bool, size: u64) -> Result<(), EncodeError> {
+        if self.offset().checked_add(size).is_none_or(|end| end > (1 << 63) - 1) {
+            return Err(EncodeError::Format(FormatErrorKind::TooLarge { size }));
+        }
+        self.begin_node("a file")?;
+        self.put(if executable { wire::EXECUTABLE } else { wire::REGULAR })?;
+        self.framer.number(size).map_err(EncodeError::Write)?;
+        self.due = Due::Contents { size, left: size };
+        Ok(())
+    }
+
+    /// Ends the current file if nothing of its contents is left.
     fn end_contents(&mut self) -> Result<(), EncodeError> {
         if let Due::Contents { size, left: 0 } = self.due {
             self.framer.pad(size).map_err(EncodeError::Write)?;
@@ -301,4 +308,61 @@ fn check_length(what: &'static str, string: &[u8], limit: usize) -> Result<(), E
     }
     let (length, limit) = (string.len() as u64, limit as u64);
     Err(EncodeError::Format(FormatErrorKind::TooLong { what, length, limit }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reader that cannot tell its end.
+    struct Endless;
+
+    impl Read for Endless {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::ConnectionReset.into())
+        }
+    }
+
+    #[test]
+    fn a_reader_with_more_than_announced_leaves_no_nar() {
+        for size in [0, 3, 8] {
+            let mut encoder = Encoder::new(Vec::new());
+            let contents = vec![b'x'; size + 1];
+            let error = encoder.regular_from(false, size as u64, contents.as_slice()).unwrap_err();
+            assert!(
+                matches!(error, EncodeError::WrongSize { announced, found } if found == announced + 1),
+                "{error}"
+            );
+            // Whatever is tried then, the file stays open.
+            encoder.contents(b"").unwrap();
+            assert!(encoder.contents(b"x").is_err());
+            assert!(matches!(encoder.finish(), Err(EncodeError::OutOfPlace { .. })));
+        }
+    }
+
+    #[test]
+    fn a_reader_with_less_than_announced_or_without_an_end_leaves_no_nar() {
+        let mut encoder = Encoder::new(Vec::new());
+        let error = encoder.regular_from(false, 5, &b"four"[..]).unwrap_err();
+        assert!(matches!(error, EncodeError::WrongSize { announced: 5, found: 4 }), "{error}");
+        assert!(encoder.finish().is_err());
+
+        let mut encoder = Encoder::new(Vec::new());
+        let error = encoder.regular_from(false, 4, Read::chain(&b"four"[..], Endless)).unwrap_err();
+        assert!(matches!(error, EncodeError::Read(_)), "{error}");
+        assert!(encoder.finish().is_err());
+    }
+
+    #[test]
+    fn a_reader_with_what_was_announced_is_a_file() {
+        for contents in [&b""[..], b"four", b"12345678"] {
+            let mut encoder = Encoder::new(Vec::new());
+            encoder.regular_from(true, contents.len() as u64, contents).unwrap();
+            let nar = encoder.finish().unwrap();
+            let mut by_parts = Encoder::new(Vec::new());
+            by_parts.regular(true, contents.len() as u64).unwrap();
+            by_parts.contents(contents).unwrap();
+            assert_eq!(nar, by_parts.finish().unwrap());
+        }
+    }
 }

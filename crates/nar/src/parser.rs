@@ -191,7 +191,7 @@ impl Parser {
         };
         let directories = self.depth as u64;
         let entries = if in_entry { directories } else { directories.saturating_sub(1) };
-        let total = own + longer as u64 + CLOSE * (directories + entries);
+        let total = (own + CLOSE * (directories + entries)).saturating_add(longer as u64);
         // Where a word stands that is too long to be right, one byte more will tell.
         total.saturating_sub(self.partial.len() as u64).max(1)
     }

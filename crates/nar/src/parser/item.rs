@@ -105,10 +105,15 @@ pub(super) fn item_length(state: State, limits: &Limits, beginning: &[u8]) -> Re
         (_, Some(length)) => {
             let length = u64::from_le_bytes(*length);
             let (what, limit) = state.bound(limits);
-            match usize::try_from(length) {
-                Ok(length) if length <= limit => Ok(8 + length.next_multiple_of(8)),
-                _ if state == State::Magic => Err(Kind::NotAnArchive),
-                _ => Err(Kind::TooLong { what, length, limit: limit as u64 }),
+            // A limit that does not limit must not let the sum overflow.
+            let framed = usize::try_from(length)
+                .ok()
+                .filter(|length| *length <= limit)
+                .and_then(|length| length.checked_next_multiple_of(8)?.checked_add(8));
+            match framed {
+                Some(framed) => Ok(framed),
+                None if state == State::Magic => Err(Kind::NotAnArchive),
+                None => Err(Kind::TooLong { what, length, limit: limit as u64 }),
             }
         }
     }

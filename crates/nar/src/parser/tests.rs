@@ -249,6 +249,34 @@ fn a_long_claim_is_refused_before_its_bytes_arrive() {
 }
 
 #[test]
+fn limits_without_bounds_do_not_overflow() {
+    let limits = Limits { depth: usize::MAX, name: usize::MAX, target: usize::MAX };
+    let name = nar(&[wire::MAGIC, b"(", b"type", b"directory", b"entry", b"(", b"name"]);
+    let target = nar(&[wire::MAGIC, b"(", b"type", b"symlink", b"target"]);
+    for start in [name, target] {
+        for length in [u64::MAX, u64::MAX - 6, u64::MAX - 7, u64::MAX - 14, u64::MAX - 15, 1 << 63] {
+            let stream = [start.as_slice(), &length.to_le_bytes(), b"12345678"].concat();
+            for size in [1, stream.len()] {
+                let mut checker = NarChecker::new(limits);
+                let pushed = stream.chunks(size).try_for_each(|part| {
+                    assert!(checker.at_least() > 0);
+                    checker.push(part).map(drop)
+                });
+                match pushed {
+                    Ok(()) => assert!(checker.at_least() > 1 << 62),
+                    Err(error) => assert!(matches!(error.kind, Kind::TooLong { .. }), "{error}"),
+                }
+                // Eight bytes of length and up to seven of padding are no longer counted.
+                assert_eq!(
+                    checker.finish().is_err_and(|error| matches!(error.kind, Kind::TooLong { .. })),
+                    length > u64::MAX - 15
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn a_size_beyond_counting_is_refused() {
     for size in [u64::MAX, u64::MAX - 6, 1 << 63, (1 << 63) - 8] {
         let mut nar = nar(&[wire::MAGIC, b"(", b"type", b"regular", b"contents"]);
