@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
@@ -35,6 +36,8 @@ pub struct BinaryCache {
     pub(crate) decompression_memory: Budget,
     pub(crate) nars_out: Arc<Semaphore>,
     pub(crate) force_encodings: bool,
+    /// Set once somebody was told that the compression level takes too much memory.
+    pub(crate) level_lowered: AtomicBool,
     /// What `nix-cache-info` said when the cache was opened.
     info: Option<CacheInfo>,
     /// Set once `nix-cache-info` is there.
@@ -76,6 +79,7 @@ impl BinaryCache {
             decompression_memory: Budget::new(options.limits.decompression_memory),
             nars_out: Arc::new(Semaphore::new(options.limits.concurrent_nars.max(1))),
             force_encodings: options.force_encodings,
+            level_lowered: AtomicBool::new(false),
         }))
     }
 

@@ -37,6 +37,11 @@ impl BinaryCache {
         let limits = self.objects.limits();
         let in_memory = limits.spool_memory.min(self.compression_memory.total() / 2);
         let effort = effort(&self.settings, info.nar_size, self.compression_memory.total() - in_memory);
+        if let Some(lowered) = &effort.lowered
+            && !self.level_lowered.swap(true, Ordering::Relaxed)
+        {
+            self.objects.warn(&lowered.to_string());
+        }
         // Incompressible data grows a little.
         let waiting = in_memory.min(info.nar_size.saturating_add(info.nar_size / 8).saturating_add(1024));
         let mut share = self.compression_memory.take(effort.memory + waiting).await;

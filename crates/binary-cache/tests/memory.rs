@@ -44,6 +44,8 @@ async fn a_push_stays_below_a_quarter_of_a_gib() {
         let objects = Arc::new(LocalFileSystem::new_with_prefix(directory.path()).unwrap());
         let mut options = BinaryCacheOptions::new("file:///measured");
         options.cache.compression = Compression::from(method);
+        options.cache.compression_level =
+            std::env::var("NARS3_PUSH_LEVEL").ok().map(|level| level.parse().unwrap());
         let cache = BinaryCache::open(objects, options).await.unwrap();
         let mut hasher = Hasher::new(Algorithm::Sha256);
         (0..size).for_each(|number| hasher.update(&chunk(number)));

@@ -430,3 +430,22 @@ async fn many_large_paths_at_once_share_little_memory() {
     futures::future::join_all(tasks).await;
     assert_eq!(keys(&store).await.len(), 81);
 }
+
+#[tokio::test]
+async fn a_level_beyond_the_memory_is_lowered_with_one_warning() {
+    let store = memory();
+    let warnings = Arc::new(Warnings::default());
+    let mut options = compressed_by(Compression::Xz);
+    options.cache.compression_level = Some(4);
+    options.limits.compression_memory = 16 * 1024 * 1024;
+    options.progress = Arc::clone(&warnings) as _;
+    let cache = open(&store, options).await;
+    for name in ["a", "b"] {
+        let sample = Sample::file(name, &noise(3_000_000));
+        add(&cache, &sample).await;
+        assert_eq!(fetch(&cache, &sample.info).await.unwrap(), sample.nar);
+    }
+    let warnings = warnings.all();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("compression level 4 of 'xz' needs"), "{warnings:?}");
+}
