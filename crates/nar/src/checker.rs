@@ -8,7 +8,8 @@ use crate::parser::Parser;
 
 /// Checks a NAR that is pushed to it in chunks of any size.
 ///
-/// It never blocks and its memory is constant, so it fits into any pipeline, async ones too. Through `Write`, bytes
+/// It never blocks, and keeps no more than the names on the way to the current node, so it fits into any pipeline, async
+/// ones too. Through `Write`, bytes
 /// after the end of the NAR are an error; through [`NarChecker::push`] they are left to the caller, which is how one
 /// finds the end of a NAR in a stream that goes on.
 ///

@@ -69,7 +69,8 @@ impl From<DecodeError> for io::Error {
     }
 }
 
-/// Decodes the NAR that a reader holds, in constant memory: contents stream, nothing recurses.
+/// Decodes the NAR that a reader holds. Contents stream and nothing recurses; memory is constant but for the names on
+/// the way to the current node, which the limits bound.
 #[derive(Debug)]
 pub struct Decoder<R> {
     reader: R,

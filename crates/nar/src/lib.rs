@@ -1,4 +1,4 @@
-//! Nix archives: encode, decode, hash, list and restore them, in constant memory and at the speed of the file system.
+//! Nix archives: encode, decode, hash, list and restore them, streaming and at the speed of the file system.
 //!
 //! A NAR is the file tree of a store path as one sequence of bytes: contents, names, symlinks and executable bits,
 //! nothing else, so that equal trees have equal NARs. This crate writes them byte for byte as Nix does, and reads
@@ -45,6 +45,18 @@
 //! - At random: `list` a NAR, then `Member` reads one file out of it, and nothing else.
 //! - `Limits`: how deep and how long what a stranger sends may be.
 //!
+//! # Memory
+//!
+//! No operation needs more memory for larger files: contents stream through buffers of fixed size. What does grow:
+//!
+//! - The names on the way to the current node, for all: at most 16 KiB under Nix's limits.
+//! - Dumping, with the directories on the way to the current file: the names in each of them, read at once to be sorted.
+//!   What bounds them is the file system. Restoring keeps such names with the case hack only.
+//! - Listings, with the tree: up to `ListingSink::MAX_ENTRIES` entries (1,000,000, some 150 bytes each and 650 at the
+//!   worst) and `ListingSink::MAX_TEXT` bytes of names and targets (128 MiB). A NAR with more is valid but has no listing.
+//! - Content hashes, with self-references: 8 bytes each, up to `ContentHasher::MAX_SELF_REFERENCES` (1,048,576). An object
+//!   with more has no content hash here.
+//!
 //! # Safe against
 //!
 //! Restoring creates every file anew, through the descriptor of its directory, never through a path and never through
@@ -53,7 +65,7 @@
 //! targets and depth are bounded before memory is spent. Sizes are believed only as far as bytes follow.
 //!
 //! Dumping examines every file before and after reading it: a file that grows, shrinks, vanishes or is modified
-//! meanwhile is an error, never a NAR of something that never was.
+//! meanwhile is an error, as far as sizes, modes and times tell; the documentation of `dump` names what they do not tell.
 //!
 //! # Strictness
 //!

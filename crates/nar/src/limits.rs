@@ -23,8 +23,9 @@ impl Limits {
         Self { depth: 64, name: 255, target: 4095 }
     }
 
-    /// No bounds of the format, as in Nix 2.29.1, but for the ceilings that keep memory bounded: depth 65,536, and
-    /// names and targets of 1 MiB. No file system known to Nix can hold what lies beyond.
+    /// No bounds of the format, as in Nix 2.29.1, but for ceilings: depth 65,536, and names and targets of 1 MiB. No
+    /// file system known to Nix can hold what lies beyond. Whoever reads a NAR keeps the names on the way to the
+    /// current node, so these are no limits for a stranger's NAR: 64 GiB of names are within them.
     #[must_use]
     pub const fn none() -> Self {
         Self { depth: 1 << 16, name: 1 << 20, target: 1 << 20 }

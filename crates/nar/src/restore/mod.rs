@@ -23,7 +23,17 @@ pub struct RestoreOptions {
     pub limits: Limits,
     /// Give everything the metadata of the Nix store: mode 0444, or 0555 for directories and executables; modified
     /// 1 second after the start of 1970, symlinks too; no extended attributes that the parent directory may have
-    /// bequeathed. Off by default: then modes are as the umask has them, as with `nix-store --restore`.
+    /// bequeathed.
+    ///
+    /// Off by default. Then times and extended attributes are as the system sets them for new files, and modes come
+    /// from the umask of this process at the moment of creation (or, if the parent directory has default access
+    /// rules, from those): directories get 0777 without the umask's bits; files 0666 without them; executables the
+    /// same and then 0111 added for all, whatever the umask says. Under a umask of 022 that is 0755, 0644 and 0755;
+    /// under 077 it is 0700, 0600 and 0711.
+    ///
+    /// `nix-store --restore` does the same, except that Nix sets its own umask to 022 when it starts, so there the
+    /// modes are 0755, 0644 and 0755 for everybody. A library cannot do that, because all threads share one umask;
+    /// a program that wants Nix's modes sets it before.
     pub canonical: bool,
     /// Who shall own everything. By default whoever runs this, as the system has it.
     pub owner: Option<Owner>,

@@ -109,6 +109,40 @@ fn canonical_metadata_is_that_of_the_store() {
     }
 }
 
+/// In a process of its own, because all threads share one umask.
+#[test]
+fn without_canonical_metadata_the_umask_rules_but_not_over_executables() {
+    const UMASK: &str = "NARS3_TEST_RESTORE_UMASK";
+    if let Ok(umask) = std::env::var(UMASK) {
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(u32::from_str_radix(&umask, 8).unwrap()));
+        let place = Place::new();
+        place.restore(&sample(), &RestoreOptions::default()).unwrap();
+        let (directory, file, executable) =
+            if umask == "022" { (0o755, 0o644, 0o755) } else { (0o700, 0o600, 0o711) };
+        for (name, mode) in [
+            ("", directory),
+            ("bin", directory),
+            ("bin/run", executable),
+            ("data", file),
+            ("empty", directory),
+        ] {
+            let found = place.target().join(name).metadata().unwrap().mode() & 0o7777;
+            assert_eq!(found, mode, "{name} under {umask}: {found:o}");
+        }
+        return;
+    }
+    for umask in ["022", "077"] {
+        let test = "restore::tests::without_canonical_metadata_the_umask_rules_but_not_over_executables";
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test])
+            .env(UMASK, umask)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    }
+}
+
 #[test]
 fn owners_are_set_where_the_system_allows_it() {
     if !rustix::process::geteuid().is_root() {
