@@ -1,5 +1,7 @@
 //! How `store ls` and `nar ls` print what is inside a NAR, in the columns of Nix's own commands.
 
+use std::io::Write;
+
 use nars3_narinfo::{Listing, Node};
 
 use crate::error::{CliError, CliResult};
@@ -29,16 +31,19 @@ pub(crate) fn print_listing(listing: &Listing, inside: &str, shown: &str, style:
                 print_node(&mut output, child, &format!("./{name}"), style)?;
             }
         }
-        _ => {
-            let name = shown.trim_end_matches('/');
-            print_line(&mut output, node, if name.is_empty() { "/" } else { name }, style)?;
-        }
+        _ => print_line(&mut output, Shape::of(node), name_of(shown).as_bytes(), style)?,
     }
     output.finish()
 }
 
+/// How a node that was asked for itself is called.
+pub(crate) fn name_of(shown: &str) -> &str {
+    let name = shown.trim_end_matches('/');
+    if name.is_empty() { "/" } else { name }
+}
+
 fn print_node(output: &mut Output, node: &Node, path: &str, style: ListingStyle) -> CliResult {
-    print_line(output, node, path, style)?;
+    print_line(output, Shape::of(node), path.as_bytes(), style)?;
     if let Node::Directory { entries } = node
         && style.recursive
     {
@@ -49,16 +54,47 @@ fn print_node(output: &mut Output, node: &Node, path: &str, style: ListingStyle)
     Ok(())
 }
 
-fn print_line(output: &mut Output, node: &Node, path: &str, style: ListingStyle) -> CliResult {
-    if !style.long {
-        return output.line(path);
-    }
-    match node {
-        Node::Regular { executable, size, .. } => {
-            let mode = if *executable { "-r-xr-xr-x" } else { "-r--r--r--" };
-            output.line(format_args!("{mode} {size:>20} {path}"))
+/// What a line says about a node. Targets are bytes, as they are in a NAR.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Shape<'n> {
+    Regular { executable: bool, size: u64 },
+    Directory,
+    Symlink { target: &'n [u8] },
+}
+
+impl<'n> Shape<'n> {
+    fn of(node: &'n Node) -> Self {
+        match node {
+            Node::Regular { executable, size, .. } => Self::Regular { executable: *executable, size: *size },
+            Node::Directory { .. } => Self::Directory,
+            Node::Symlink { target } => Self::Symlink { target: target.as_bytes() },
         }
-        Node::Directory { .. } => output.line(format_args!("dr-xr-xr-x {:>20} {path}", 0)),
-        Node::Symlink { target } => output.line(format_args!("lrwxrwxrwx {:>20} {path} -> {target}", 0)),
     }
+}
+
+/// Prints the line of one node; the path comes out byte by byte as it is.
+pub(crate) fn print_line(
+    output: &mut impl Write,
+    shape: Shape<'_>,
+    path: &[u8],
+    style: ListingStyle,
+) -> CliResult {
+    if style.long {
+        let (mode, size) = match shape {
+            Shape::Regular { executable: true, size } => ("-r-xr-xr-x", size),
+            Shape::Regular { executable: false, size } => ("-r--r--r--", size),
+            Shape::Directory => ("dr-xr-xr-x", 0),
+            Shape::Symlink { .. } => ("lrwxrwxrwx", 0),
+        };
+        write!(output, "{mode} {size:>20} ")?;
+    }
+    output.write_all(path)?;
+    if let Shape::Symlink { target } = shape
+        && style.long
+    {
+        output.write_all(b" -> ")?;
+        output.write_all(target)?;
+    }
+    output.write_all(b"\n")?;
+    Ok(())
 }

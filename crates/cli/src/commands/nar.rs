@@ -1,12 +1,15 @@
 //! `nars3 nar …`.
 
 use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
 
-use nars3_nar::{DumpOptions, Limits, Member, RestoreOptions, Trailing};
-use nars3_narinfo::Listing;
+use nars3_nar::{
+    DecodeError, Decoder, DumpOptions, Event, FormatError, FormatErrorKind, Limits, ListingError,
+    RestoreOptions, Trailing,
+};
 
-use super::listing::{ListingStyle, print_listing};
+use super::listing::{ListingStyle, Shape, name_of, print_line, print_listing};
 use crate::args::{NarArgs, NarCommand};
 use crate::error::{CliError, CliResult, ResultExt};
 use crate::output::Output;
@@ -16,15 +19,13 @@ pub(crate) fn run(args: NarArgs) -> CliResult {
         NarCommand::DumpPath { path } => dump(&path),
         NarCommand::Restore { path } => restore(&path),
         NarCommand::Ls { nar, path, long, recursive, directory, json } => {
-            let listing = listing_of(&mut open(&nar)?, &nar)?;
-            print_listing(
-                &listing,
-                path.trim_matches('/'),
-                &path,
-                ListingStyle { long, recursive, directory, json },
-            )
+            ls(&nar, &path, ListingStyle { long, recursive, directory, json })
         }
-        NarCommand::Cat { nar, path } => cat(&nar, &path),
+        NarCommand::Cat { nar, path } => {
+            let mut output = Output::stdout();
+            print_file(open(&nar)?, &nar, &path, &mut output)?;
+            output.finish()
+        }
     }
 }
 
@@ -41,26 +42,207 @@ fn restore(path: &Path) -> CliResult {
     Ok(())
 }
 
+fn ls(nar: &Path, path: &str, style: ListingStyle) -> CliResult {
+    let file = open(nar)?;
+    if style.json {
+        let listing = nars3_nar::list(file, Limits::default()).map_err(|error| match error {
+            ListingError::Format(error) => not_a_nar(error, nar),
+            error => in_context(error, "list", nar),
+        })?;
+        return print_listing(&listing, path.trim_matches('/'), path, style);
+    }
+    let mut output = Output::stdout();
+    print_entries(file, nar, path, style, &mut output)?;
+    output.finish()
+}
+
 fn open(nar: &Path) -> CliResult<File> {
     File::open(nar).context(|| format!("cannot open '{}'", nar.display()))
 }
 
-fn listing_of(file: &mut File, nar: &Path) -> CliResult<Listing> {
-    nars3_nar::list(file, Limits::default()).context(|| format!("cannot list '{}'", nar.display())).hint(
-        || "a compressed NAR must be decompressed first, for example with 'zstd -d' or 'xz -d'".to_owned(),
-    )
+/// Prints what is at `path` of a NAR as it streams by. Names and targets are bytes here: unlike in JSON, they need not
+/// be UTF-8.
+fn print_entries(
+    reader: impl Read,
+    nar: &Path,
+    path: &str,
+    style: ListingStyle,
+    output: &mut impl Write,
+) -> CliResult {
+    let inside = in_nar(path);
+    let mut decoder = Decoder::new(reader);
+    let mut found = false;
+    let mut list_contents = false;
+    while let Some(event) = decoder.next().map_err(|error| unreadable(error, nar))? {
+        let shape = match &event {
+            Event::Regular { executable, size, .. } => {
+                Shape::Regular { executable: *executable, size: *size }
+            }
+            Event::Directory => Shape::Directory,
+            Event::Symlink { target } => Shape::Symlink { target },
+            Event::Entry { .. } | Event::EndDirectory => continue,
+        };
+        let here = decoder.path();
+        if here == inside {
+            found = true;
+            list_contents = matches!(shape, Shape::Directory) && !style.directory;
+            if !list_contents {
+                print_line(output, shape, name_of(path).as_bytes(), style)?;
+            }
+        } else if list_contents
+            && let Some(below) = below(&here, &inside)
+            && (style.recursive || !below.contains(&b'/'))
+        {
+            print_line(output, shape, &[b"./", below].concat(), style)?;
+        }
+    }
+    decoder.finish().map_err(|error| unreadable(error, nar))?;
+    if found { Ok(()) } else { Err(missing(path, nar)) }
 }
 
-fn cat(nar: &Path, path: &str) -> CliResult {
-    let mut file = open(nar)?;
-    let listing = listing_of(&mut file, nar)?;
-    let node = listing.root.lookup(path.trim_matches('/'));
-    let Some(node) = node else {
-        return Err(CliError::new(format!("'{path}' does not exist in '{}'", nar.display())));
-    };
-    let mut member =
-        Member::open(file, node).context(|| format!("cannot print '{path}' in '{}'", nar.display()))?;
-    let mut output = Output::stdout();
-    std::io::copy(&mut member, &mut output).context(|| format!("cannot print '{path}'"))?;
-    output.finish()
+/// Prints the regular file at `path` of a NAR as it streams by. The rest of the NAR is read as well, so that a damaged
+/// one is noticed.
+fn print_file(reader: impl Read, nar: &Path, path: &str, output: &mut impl Write) -> CliResult {
+    let inside = in_nar(path);
+    let mut decoder = Decoder::new(reader);
+    let mut found = false;
+    while let Some(event) = decoder.next().map_err(|error| unreadable(error, nar))? {
+        let other = match event {
+            Event::Regular { .. } => None,
+            Event::Directory => Some("directory"),
+            Event::Symlink { .. } => Some("symlink"),
+            Event::Entry { .. } | Event::EndDirectory => continue,
+        };
+        if decoder.path() != inside {
+            continue;
+        }
+        if let Some(other) = other {
+            let message = format!("'{path}' in '{}' is not a regular file but a {other}", nar.display());
+            return Err(CliError::new(message));
+        }
+        found = true;
+        std::io::copy(&mut decoder.contents(), output)
+            .context(|| format!("cannot print '{path}' in '{}'", nar.display()))?;
+    }
+    decoder.finish().map_err(|error| unreadable(error, nar))?;
+    if found { Ok(()) } else { Err(missing(path, nar)) }
+}
+
+/// A path as the person typed it in the form that events have it: without superfluous slashes.
+fn in_nar(path: &str) -> Vec<u8> {
+    let names: Vec<_> = path.split('/').filter(|name| !name.is_empty()).collect();
+    names.join("/").into_bytes()
+}
+
+/// What comes after `directory` in `path`, if it lies in there.
+fn below<'p>(path: &'p [u8], directory: &[u8]) -> Option<&'p [u8]> {
+    if directory.is_empty() { Some(path) } else { path.strip_prefix(directory)?.strip_prefix(b"/") }
+}
+
+fn missing(path: &str, nar: &Path) -> CliError {
+    CliError::new(format!("'{path}' does not exist in '{}'", nar.display()))
+}
+
+fn unreadable(error: DecodeError, nar: &Path) -> CliError {
+    match error {
+        DecodeError::Format(error) => not_a_nar(error, nar),
+        error => in_context(error, "read", nar),
+    }
+}
+
+fn not_a_nar(error: FormatError, nar: &Path) -> CliError {
+    let compressed = error.kind == FormatErrorKind::NotAnArchive;
+    let error = in_context(error, "read", nar);
+    if !compressed {
+        return error;
+    }
+    error.hint("a compressed NAR must be decompressed first, for example with 'zstd -d' or 'xz -d'")
+}
+
+fn in_context(error: impl Into<anyhow::Error>, action: &str, nar: &Path) -> CliError {
+    error.into().context(format!("cannot {action} '{}'", nar.display())).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use nars3_nar::Encoder;
+
+    use super::*;
+
+    const PLAIN: ListingStyle = ListingStyle { long: false, recursive: false, directory: false, json: false };
+
+    /// A tree in which a name and a symlink target are not UTF-8.
+    fn sample() -> Vec<u8> {
+        let mut encoder = Encoder::new(Vec::new());
+        encoder.directory().unwrap();
+        encoder.entry(b"bin").unwrap();
+        encoder.directory().unwrap();
+        encoder.entry(b"run").unwrap();
+        encoder.regular_from(true, 4, &b"#!sh"[..]).unwrap();
+        encoder.end_directory().unwrap();
+        encoder.entry(b"bin2").unwrap();
+        encoder.symlink(b"\xfe").unwrap();
+        encoder.entry(b"\xff").unwrap();
+        encoder.regular_from(false, 3, &b"odd"[..]).unwrap();
+        encoder.end_directory().unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn listed(path: &str, style: ListingStyle) -> CliResult<Vec<u8>> {
+        let mut output = Vec::new();
+        // A slice cannot seek, as a pipe cannot.
+        print_entries(sample().as_slice(), Path::new("x.nar"), path, style, &mut output)?;
+        Ok(output)
+    }
+
+    fn printed(nar: &[u8], path: &str) -> CliResult<Vec<u8>> {
+        let mut output = Vec::new();
+        print_file(nar, Path::new("x.nar"), path, &mut output)?;
+        Ok(output)
+    }
+
+    #[test]
+    fn a_file_is_printed_whatever_the_names_beside_it() {
+        assert_eq!(printed(&sample(), "/bin/run").unwrap(), b"#!sh");
+        assert_eq!(printed(&sample(), "bin//run/").unwrap(), b"#!sh");
+        for (path, message) in [
+            ("/bin", "'/bin' in 'x.nar' is not a regular file but a directory"),
+            ("/bin2", "'/bin2' in 'x.nar' is not a regular file but a symlink"),
+            ("/bin/ru", "'/bin/ru' does not exist in 'x.nar'"),
+            ("/bin/run/x", "'/bin/run/x' does not exist in 'x.nar'"),
+        ] {
+            assert_eq!(printed(&sample(), path).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn names_are_listed_as_the_bytes_they_are() {
+        assert_eq!(listed("/", PLAIN).unwrap(), b"./bin\n./bin2\n./\xff\n");
+        let all = ListingStyle { recursive: true, long: true, ..PLAIN };
+        let lines: [&[u8]; 4] = [
+            b"dr-xr-xr-x                    0 ./bin\n",
+            b"-r-xr-xr-x                    4 ./bin/run\n",
+            b"lrwxrwxrwx                    0 ./bin2 -> \xfe\n",
+            b"-r--r--r--                    3 ./\xff\n",
+        ];
+        assert_eq!(listed("", all).unwrap(), lines.concat());
+        assert_eq!(listed("/bin", PLAIN).unwrap(), b"./run\n");
+        assert_eq!(listed("/bin/", ListingStyle { directory: true, ..PLAIN }).unwrap(), b"/bin\n");
+        assert_eq!(listed("/", ListingStyle { directory: true, ..PLAIN }).unwrap(), b"/\n");
+        assert_eq!(listed("bin/run", PLAIN).unwrap(), b"bin/run\n");
+        assert!(listed("/bi", PLAIN).is_err());
+    }
+
+    #[test]
+    fn only_what_is_no_archive_at_all_may_be_compressed() {
+        let hint = "a compressed NAR must be decompressed first";
+        let zstd = printed(b"\x28\xb5\x2f\xfd\x04\x00\x01\x00\x00", "/x").unwrap_err().to_string();
+        assert!(zstd.contains(hint), "{zstd}");
+        let nar = sample();
+        let trailing = [nar.as_slice(), b"more"].concat();
+        for damaged in [&nar[..nar.len() - 8], &trailing, &[]] {
+            let error = printed(damaged, "/bin/run").unwrap_err().to_string();
+            assert!(error.starts_with("cannot read 'x.nar'") && !error.contains(hint), "{error}");
+        }
+    }
 }
