@@ -3,46 +3,80 @@
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use nars3_narinfo::json::{DebugInfoLink, debug_info_key};
-use nars3_narinfo::{Listing, Node, PathInfo, listing_key};
+use nars3_narinfo::{Listing, Node, listing_key};
 use nars3_store_api::StoreError;
+use nars3_store_path::StorePath;
 
 use crate::BinaryCache;
 use crate::objects::{Kind, Mode};
 
+/// What is to be written beside a NAR, as the bytes of the objects: a staged path holds it until it is published.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    listing: Option<Bytes>,
+    /// The keys and the bodies of the links from build ids.
+    links: Vec<(String, Bytes)>,
+}
+
+impl Beside {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listing.is_none() && self.links.is_empty()
+    }
+}
+
 impl BinaryCache {
-    /// Writes what the settings ask for about a NAR whose file is under `nar_key`.
-    pub(crate) async fn put_listing(
-        &self,
-        info: &PathInfo,
-        listing: &Listing,
-        nar_key: &str,
-    ) -> Result<(), StoreError> {
+    /// What the settings ask for about a NAR whose file is under `nar_key`.
+    pub(crate) fn beside(&self, listing: &Listing, nar_key: &str) -> Beside {
+        let mut beside = Beside::default();
         if self.settings.write_nar_listing {
-            let body = Bytes::from(listing.to_json());
-            self.objects.put_document(&listing_key(&info.path), body, Kind::Listing, Mode::Always).await?;
+            beside.listing = Some(listing.to_json().into());
         }
         if self.settings.index_debug_info {
-            self.put_debug_info(listing, nar_key).await?;
+            let mut walk = listing.root.walk();
+            while let Some((member, node)) = walk.next_node() {
+                if matches!(node, Node::Regular { .. })
+                    && let Some((key, link)) = DebugInfoLink::for_member(nar_key, member)
+                {
+                    beside.links.push((key, link.to_json().into()));
+                }
+            }
+        }
+        beside
+    }
+
+    /// Writes the listing of a path.
+    pub(crate) async fn put_listing(&self, path: &StorePath, beside: &Beside) -> Result<(), StoreError> {
+        if let Some(body) = beside.listing.clone() {
+            self.objects.put_document(&listing_key(path), body, Kind::Listing, Mode::Always).await?;
         }
         Ok(())
     }
 
-    /// Links each build id to its file. A link that is there is kept, as in Nix 2.29: it leads to the same contents.
-    async fn put_debug_info(&self, listing: &Listing, nar_key: &str) -> Result<(), StoreError> {
-        let mut links = Vec::new();
-        let mut walk = listing.root.walk();
-        while let Some((member, node)) = walk.next_node() {
-            if !matches!(node, Node::Regular { .. }) {
-                continue;
-            }
-            let Some((key, link)) = DebugInfoLink::for_member(nar_key, member) else { continue };
-            links.push(async move {
-                let body = Bytes::from(link.to_json());
-                self.objects.put_document(&key, body, Kind::DebugInfo, Mode::IfAbsent).await
-            });
-        }
+    /// Writes the links. One that is there is kept, as in Nix 2.29: it leads to the same contents.
+    pub(crate) async fn put_debug_info(&self, beside: &Beside) -> Result<(), StoreError> {
+        let links = beside.links.iter().map(|(key, body)| async move {
+            self.objects.put_document(key, body.clone(), Kind::DebugInfo, Mode::IfAbsent).await
+        });
+        let links: Vec<_> = links.collect();
         let at_once = self.objects.limits().concurrent_requests.max(1);
         stream::iter(links).buffer_unordered(at_once).try_for_each(async |_| Ok(())).await
+    }
+
+    /// Takes back the listing of a path, because it may be in the place of one of another NAR. The links stay: they
+    /// lead to a file that is there, and whose contents have the build ids that they say.
+    pub(crate) async fn take_back_listing(&self, path: &StorePath, beside: &Beside) {
+        if beside.listing.is_none() {
+            return;
+        }
+        let key = listing_key(path);
+        if let Err(error) = self.objects.delete(&key).await {
+            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+            self.objects.warn(&format!(
+                "'{key}' may list another NAR of '{path}' than the one in '{self}', and cannot be deleted: \
+                 {error}{}",
+                cause.unwrap_or_default()
+            ));
+        }
     }
 
     /// Where the debug information for a build id (40 hexadecimal digits in lower case) is; `None` when the cache has

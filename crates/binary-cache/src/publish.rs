@@ -21,20 +21,33 @@ const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl BinaryCache {
-    /// Writes the narinfo of a staged path.
+    /// Writes the narinfo of a staged path, and what goes beside its NAR.
     ///
     /// A narinfo that is there already is kept unless the path was staged to repair it: whoever wrote it published the
     /// same path, and only the signatures that it lacks are added.
+    ///
+    /// As in Nix, the listing comes right before the narinfo, so that whoever sees the path finds it. It is not
+    /// written when the path is there with another NAR. Another NAR may still come between the two writes; then the
+    /// listing is deleted again, as it may have replaced the right one, and readers do without.
     pub(crate) async fn publish_one(&self, staged: Staged) -> Result<(), StoreError> {
         let (info, file) = staged.into_parts::<StagedFile>(self)?;
         self.ensure_references(&info).await?;
-        let mut narinfo = NarInfo::new(self.signed(info)?, file.key, file.compression);
+        let mut narinfo = NarInfo::new(self.signed(info)?, file.key.clone(), file.compression.clone());
         narinfo.file_hash = Some(file.hash);
         narinfo.file_size = Some(file.size);
         self.announce().await?;
         let key = narinfo.key();
         let mode = if file.replace { Mode::Always } else { Mode::IfAbsent };
         for attempt in 1..=ATTEMPTS {
+            if !file.beside.is_empty() {
+                if !file.replace
+                    && let Some(kept) = self.join(&narinfo.info).await?
+                {
+                    return self.complete(&kept, &narinfo.info, &file).await;
+                }
+                self.put_listing(&narinfo.info.path, &file.beside).await?;
+                self.put_debug_info(&file.beside).await?;
+            }
             let text = narinfo.to_text(&self.store_dir);
             match self.objects.put_document(&key, text.into(), Kind::NarInfo, mode.clone()).await? {
                 Written::Now => {
@@ -42,7 +55,10 @@ impl BinaryCache {
                     return Ok(());
                 }
                 Written::Not => {
-                    if self.join(&narinfo.info).await? {
+                    if let Some(kept) = self.join(&narinfo.info).await? {
+                        if kept.info.nar_hash != narinfo.info.nar_hash {
+                            self.take_back_listing(&narinfo.info.path, &file.beside).await;
+                        }
                         return Ok(());
                     }
                     // It was deleted between the two requests, or is not visible yet.
@@ -125,10 +141,22 @@ impl BinaryCache {
         Ok(())
     }
 
+    /// Writes beside a NAR that was published before what may be missing there, if it is the NAR that was staged.
+    async fn complete(&self, kept: &Entry, ours: &PathInfo, file: &StagedFile) -> Result<(), StoreError> {
+        if kept.info.nar_hash == ours.nar_hash {
+            self.put_listing(&ours.path, &file.beside).await?;
+            // The links lead to the file that was staged, which nobody names if the narinfo has another.
+            if kept.url == file.key {
+                self.put_debug_info(&file.beside).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes a narinfo that somebody else has written for the one to be published, and adds the signatures that it
-    /// lacks. False when there is none any more.
-    async fn join(&self, ours: &PathInfo) -> Result<bool, StoreError> {
-        let Some(theirs) = self.read_entry(&ours.path.hash_part()).await? else { return Ok(false) };
+    /// lacks. `None` when there is none (any more).
+    async fn join(&self, ours: &PathInfo) -> Result<Option<Arc<Entry>>, StoreError> {
+        let Some(theirs) = self.read_entry(&ours.path.hash_part()).await? else { return Ok(None) };
         if theirs.info.nar_hash != ours.nar_hash {
             // Two builds of a path need not be equal, and each is as valid; the references of the one that is there
             // were checked by whoever wrote it.
@@ -136,15 +164,15 @@ impl BinaryCache {
                 "'{}' has another NarHash in '{self}' ({}) than the one to be published ({}), and is kept",
                 ours.path, theirs.info.nar_hash, ours.nar_hash
             ));
-            return Ok(true);
+            return Ok(Some(theirs));
         }
         if ours.signatures.is_subset(&theirs.info.signatures) {
-            return Ok(true);
+            return Ok(Some(theirs));
         }
         let signatures: Vec<_> = ours.signatures.iter().cloned().collect();
         match self.add_signatures(&ours.path, &signatures).await {
-            Ok(_) => Ok(true),
-            Err(StoreError::InvalidPath { .. }) => Ok(false),
+            Ok(_) => Ok(Some(theirs)),
+            Err(StoreError::InvalidPath { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -12,10 +12,11 @@ use nars3_store_path::{Hash, Hasher};
 
 use crate::BinaryCache;
 use crate::compress::effort;
+use crate::debug_info::Beside;
 use crate::objects::{Kind, Objects, Source};
 use crate::spool::{Spool, Spooled};
 
-/// What the cache remembers of a path between `stage` and `publish`: where its file is.
+/// What the cache remembers of a path between `stage` and `publish`: where its file is, and what goes beside it.
 #[derive(Debug)]
 pub(crate) struct StagedFile {
     pub(crate) key: String,
@@ -23,6 +24,7 @@ pub(crate) struct StagedFile {
     pub(crate) hash: Hash,
     pub(crate) size: u64,
     pub(crate) replace: bool,
+    pub(crate) beside: Beside,
 }
 
 impl BinaryCache {
@@ -62,8 +64,10 @@ impl BinaryCache {
             Source::Memory(bytes) => bytes.len() as u64,
             Source::File { .. } => 0,
         });
+        let key = nar_key(&file.hash, &self.settings.compression);
         let staged = StagedFile {
-            key: nar_key(&file.hash, &self.settings.compression),
+            beside: listing.map(|listing| self.beside(&listing, &key)).unwrap_or_default(),
+            key,
             compression: self.settings.compression.clone(),
             hash: file.hash,
             size: file.source.size(),
@@ -71,9 +75,6 @@ impl BinaryCache {
         };
         self.objects.put_file(&staged.key, &file.source, Kind::Nar, options.repair).await?;
         drop((file, share));
-        if let Some(listing) = listing {
-            self.put_listing(&info, &listing, &staged.key).await?;
-        }
         Ok(Staged::new(info, staged))
     }
 

@@ -17,7 +17,7 @@ use object_store::{
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
 
-use tokio::sync::Notify;
+use tokio::sync::{Barrier, Notify};
 
 use crate::support::*;
 
@@ -46,6 +46,8 @@ enum Fault {
     Denied(&'static str),
     /// Listings are answered with 403.
     List,
+    /// New narinfos wait for one another, so that two arrive at the same time.
+    Meeting,
 }
 
 /// Memory, with a fault.
@@ -57,6 +59,7 @@ struct Faulty {
     aborted: Arc<AtomicU64>,
     stuck: Arc<Notify>,
     abort_seen: Arc<Notify>,
+    meeting: Barrier,
 }
 
 impl Faulty {
@@ -72,6 +75,7 @@ impl Faulty {
             aborted: Arc::default(),
             stuck: Arc::default(),
             abort_seen: Arc::default(),
+            meeting: Barrier::new(2),
         })
     }
 
@@ -91,6 +95,10 @@ impl ObjectStore for Faulty {
     async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         let written = self.writes.fetch_add(1, Ordering::Relaxed);
         match self.fault {
+            Fault::Meeting if path.as_ref().ends_with(".narinfo") && options.mode == PutMode::Create => {
+                self.meeting.wait().await;
+                self.inner.put_opts(path, payload, options).await
+            }
             Fault::DieAfter(writes) if written >= writes => Err(self.error()),
             Fault::Put(suffix) if path.as_ref().ends_with(suffix) => Err(self.error()),
             Fault::Conditions if options.mode != PutMode::Overwrite => Err(self.error()),
@@ -448,4 +456,69 @@ async fn a_level_beyond_the_memory_is_lowered_with_one_warning() {
     let warnings = warnings.all();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].starts_with("compression level 4 of 'xz' needs"), "{warnings:?}");
+}
+
+/// Two builds of one path that differ.
+fn two_builds() -> [Sample; 2] {
+    let first = Sample::tree("first");
+    let mut second = Sample::file("second", b"a file and no tree");
+    second.info.path = first.info.path.clone();
+    [first, second]
+}
+
+fn listed() -> nars3_binary_cache::BinaryCacheOptions {
+    let mut options = compressed_by(Compression::None);
+    options.cache.write_nar_listing = true;
+    options
+}
+
+/// That the cache lists the NAR that its narinfo names, and whether it does so by a `.ls`.
+async fn has_the_right_listing(store: &Arc<dyn ObjectStore>, builds: &[Sample; 2]) -> bool {
+    let reader = plain(store).await;
+    let path = &builds[0].info.path;
+    let info = reader.path_info(path).await.unwrap().unwrap();
+    let kept = builds.iter().find(|build| build.info.nar_hash == info.nar_hash).unwrap();
+    let listing = nars3_nar::list(kept.nar.as_ref(), nars3_nar::Limits::default()).unwrap();
+    assert_eq!(reader.listing(path).await.unwrap().to_json(), listing.to_json());
+    keys(store).await.contains(&format!("{}.ls", path.hash_part()))
+}
+
+#[tokio::test]
+async fn a_second_build_of_a_path_does_not_replace_the_listing_of_the_first() {
+    let store = memory();
+    let builds = two_builds();
+    for build in &builds {
+        add(&open(&store, listed()).await, build).await;
+    }
+    assert!(has_the_right_listing(&store, &builds).await);
+}
+
+#[tokio::test]
+async fn two_builds_of_a_path_at_once_leave_no_wrong_listing() {
+    let store: Arc<dyn ObjectStore> = Faulty::new(Fault::Meeting);
+    let builds = two_builds();
+    let (ours, theirs) = (open(&store, listed()).await, open(&store, listed()).await);
+    tokio::join!(add(&ours, &builds[0]), add(&theirs, &builds[1]));
+    assert!(!has_the_right_listing(&store, &builds).await, "nobody knows whose it would be");
+}
+
+#[tokio::test]
+async fn a_listing_that_was_not_asked_for_before_is_added_later() {
+    let store = memory();
+    let builds = two_builds();
+    add(&plain(&store).await, &builds[0]).await;
+    assert!(!has_the_right_listing(&store, &builds).await);
+    add(&open(&store, listed()).await, &builds[0]).await;
+    assert!(has_the_right_listing(&store, &builds).await);
+}
+
+#[tokio::test]
+async fn a_staged_path_has_no_listing_yet() {
+    let store = memory();
+    let sample = sample();
+    let cache = open(&store, listed()).await;
+    let staged = cache.stage(sample.info.clone(), sample.stream(), StageOptions::default()).await.unwrap();
+    assert_eq!(keys(&store).await, [nar_key(&store).await]);
+    cache.publish(vec![staged]).await.unwrap();
+    assert_eq!(keys(&store).await.len(), 4);
 }
