@@ -102,8 +102,8 @@ impl Objects {
         StoreError::Corrupt { store: self.uri.clone(), location: key.into(), source: source.into() }
     }
 
+    /// Tells whoever opened the cache, and nobody else: what becomes of a warning is theirs to decide.
     pub(crate) fn warn(&self, message: &str) {
-        tracing::warn!(store = %self.uri, "{message}");
         self.progress.report(Event::Warning { message });
     }
 

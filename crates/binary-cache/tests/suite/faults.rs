@@ -393,6 +393,41 @@ async fn denied_reads_are_missing_objects_with_one_warning() {
     assert!(warnings[0].contains("s3:ListBucket"));
 }
 
+/// Counts warnings that are traced.
+#[derive(Debug, Default)]
+struct TracedWarnings(Arc<AtomicU64>);
+
+impl tracing::Subscriber for TracedWarnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn a_warning_is_not_traced_too() {
+    let traced = TracedWarnings::default();
+    let count = Arc::clone(&traced.0);
+    let _guard = tracing::subscriber::set_default(traced);
+    let store: Arc<dyn ObjectStore> = Faulty::new(Fault::Denied("AccessDenied"));
+    let warnings = Arc::new(Warnings::default());
+    let mut options = options();
+    options.progress = Arc::clone(&warnings) as _;
+    open(&store, options).await;
+    assert_eq!((warnings.all().len(), count.load(Ordering::Relaxed)), (1, 0));
+    tracing::warn!("this one is counted");
+    assert_eq!(count.load(Ordering::Relaxed), 1);
+}
+
 #[tokio::test]
 async fn where_listing_is_denied_paths_are_asked_for() {
     let inner = InMemory::new();
