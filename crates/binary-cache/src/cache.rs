@@ -40,6 +40,7 @@ pub struct BinaryCache {
     pub(crate) level_lowered: AtomicBool,
     /// What `nix-cache-info` said when the cache was opened.
     info: Option<CacheInfo>,
+    info_denied: bool,
     /// Set once `nix-cache-info` is there.
     pub(crate) announced: OnceCell<()>,
 }
@@ -57,6 +58,8 @@ impl BinaryCache {
     ) -> Result<Arc<Self>, StoreError> {
         let objects = Arc::new(Objects::new(objects, &options));
         let info = objects.text(CACHE_INFO_KEY, CACHE_INFO_SIZE).await?.map(|text| CacheInfo::parse(&text));
+        // It is the first thing that is read.
+        let info_denied = objects.was_denied();
         if let Some(info) = &info {
             info.ensure_store_dir(&options.uri, &options.store_dir).map_err(|mismatch| {
                 StoreError::StoreDirMismatch {
@@ -69,6 +72,7 @@ impl BinaryCache {
         Ok(Arc::new(Self {
             announced: OnceCell::new_with(info.is_some().then_some(())),
             info,
+            info_denied,
             objects,
             store_dir: options.store_dir,
             settings: options.cache,
@@ -86,6 +90,12 @@ impl BinaryCache {
     /// What `nix-cache-info` said when the cache was opened; `None` if there was none.
     pub fn info(&self) -> Option<&CacheInfo> {
         self.info.as_ref()
+    }
+
+    /// Whether reading `nix-cache-info` was answered by access denied when the cache was opened. Then `info` is `None`
+    /// although it may be there: S3 answers so for a missing object, too, to whom it does not let list the bucket.
+    pub fn info_denied(&self) -> bool {
+        self.info_denied
     }
 
     /// The whole narinfo of a path, its file included; `None` if the path is not in the cache.

@@ -172,6 +172,11 @@ impl Objects {
         }
     }
 
+    /// Whether a read was answered by access denied, which was taken for a missing object.
+    pub(crate) fn was_denied(&self) -> bool {
+        self.denied_once.load(Ordering::Relaxed)
+    }
+
     /// Whether a read of `key` that failed with `error` means that there is no such object.
     fn is_missing(&self, key: &str, error: &object_store::Error) -> bool {
         match answer(error) {

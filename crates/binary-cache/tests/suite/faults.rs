@@ -385,6 +385,7 @@ async fn denied_reads_are_missing_objects_with_one_warning() {
     let mut options = options();
     options.progress = Arc::clone(&warnings) as _;
     let cache = open(&store, options).await;
+    assert!(cache.info().is_none() && cache.info_denied());
     for name in ["a", "b"] {
         assert!(cache.path_info(&Sample::file_path(name)).await.unwrap().is_none());
     }

@@ -42,7 +42,7 @@ fn full_sample() -> Sample {
 async fn opening_a_cache_writes_nothing() {
     let objects = memory();
     let cache = plain(&objects).await;
-    assert!(cache.info().is_none());
+    assert!(cache.info().is_none() && !cache.info_denied());
     assert!(cache.path_info(&Sample::file_path("x")).await.unwrap().is_none());
     assert_eq!(keys(&objects).await, Vec::<String>::new());
 }
