@@ -77,7 +77,8 @@ pub enum ListingOrder {
 /// Bounds that hold whatever is stored or asked for. Memory in bytes.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Memory for compressors and for the compressed files they fill, all paths together.
+    /// Memory for compressors and for the compressed files they fill, all paths together. A compression level that takes
+    /// more is lowered, with a warning.
     pub compression_memory: u64,
     /// Memory for parts and files on their way out from a temporary file, all paths together.
     pub upload_memory: u64,
