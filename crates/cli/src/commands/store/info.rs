@@ -5,13 +5,19 @@ use serde_json::json;
 
 use super::cache;
 use crate::args::{StoreInfoArgs, StoreInitArgs};
-use crate::error::CliResult;
+use crate::error::{CliError, CliResult};
 use crate::output::{Output, print_line};
 use crate::run::Context;
 use crate::stores::{Purpose, open_store};
 
 pub(super) async fn info(args: &StoreInfoArgs, context: &Context) -> CliResult {
     let opened = open_store(&args.store, Purpose::Read, context).await?;
+    if opened.cache.as_ref().is_some_and(|cache| cache.info_denied()) {
+        return Err(CliError::new(format!("access to 'nix-cache-info' in '{}' is denied", opened.store)).hint(
+            "the credentials (none, if a warning said so) need s3:GetObject on the bucket, and s3:ListBucket so that \
+             an empty cache can be told from a forbidden one",
+        ));
+    }
     let facts = opened.facts();
     if args.json {
         return print_line(json!(facts.into_iter().collect::<std::collections::BTreeMap<_, _>>()));
