@@ -295,7 +295,7 @@ async fn an_unprivileged_client_needs_signatures() {
         return;
     }
     if !rustix::process::geteuid().is_root() {
-        eprintln!("SKIPPED (not root): an_unprivileged_client_needs_signatures");
+        eprintln!("SKIPPED (no root): an_unprivileged_client_needs_signatures");
         return;
     }
     use std::os::unix::fs::PermissionsExt;

@@ -22,11 +22,15 @@ pub(crate) fn run(options: &TestOptions) -> Result<()> {
     let mut tally = Tally::default();
     let all_passed = unit_and_end_to_end(options, &environment, &mut tally)?;
     let documentation_passed = documentation(options, &environment, &mut tally)?;
-    if options.filter.is_none() {
+    // A demo that fails must not hide what the tests said.
+    let demo = if options.filter.is_none() {
         println!("\nThe demo, as the README shows it:");
-        demo::run_built()?;
-    }
+        demo::run_built()
+    } else {
+        Ok(())
+    };
     println!("\n{tally}");
+    demo.context("the demo failed")?;
     ensure!(all_passed && documentation_passed && tally.failed == 0, "the tests failed");
     Ok(())
 }
