@@ -1,7 +1,7 @@
 //! What was measured on.
 
 use std::fs::read_to_string;
-use std::process::Command;
+use std::path::Path;
 
 use anyhow::Result;
 use nars3_tests::nars3::Nars3;
@@ -23,10 +23,15 @@ pub(crate) fn describe(nix: &Nix) -> Result<Vec<String>> {
     let mut lines = vec![format!("{cores} × {model}, {gibibytes} GiB of memory, Linux {}", kernel.trim())];
     lines.push(Nars3::anonymous()?.run(["--version"])?.success()?);
     lines.push(nix.run("nix", ["--version"])?.success()?);
-    if let Some(minio) = find_minio() {
-        let output = Command::new(minio).arg("--version").output()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        lines.push(text.lines().next().unwrap_or_default().to_owned());
-    }
+    lines.extend(find_minio().map(|binary| minio(&binary)));
     Ok(lines)
+}
+
+/// A build by `go install` does not know its version, but the directory that it is kept in does.
+fn minio(binary: &Path) -> String {
+    let directory = binary.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    match directory.as_deref().and_then(|name| name.strip_prefix("minio-")) {
+        Some(version) => format!("MinIO {version}"),
+        None => format!("MinIO at {}", binary.display()),
+    }
 }
