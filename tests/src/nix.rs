@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 use tempfile::TempDir;
@@ -115,7 +115,7 @@ impl Nix {
     /// When Nix refuses it.
     pub fn add(&self, path: &Path) -> Result<String> {
         let path = Finished::run(self.command("nix-store").arg("--add").arg(path))?.success()?;
-        self.built.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(path.clone());
+        self.built().push(path.clone());
         Ok(path)
     }
 
@@ -177,6 +177,10 @@ impl Nix {
         Ok(paths)
     }
 
+    fn built(&self) -> MutexGuard<'_, Vec<String>> {
+        self.built.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Remembers a build, its closure and their derivations, for the end.
     fn delete_later(&self, path: &str) -> Result<()> {
         let mut doomed = self.closure(path)?;
@@ -186,15 +190,14 @@ impl Nix {
                 doomed.push(deriver);
             }
         }
-        self.built.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(doomed);
+        self.built().extend(doomed);
         Ok(())
     }
 }
 
 impl Drop for Nix {
     fn drop(&mut self) {
-        let built =
-            std::mem::take(&mut *self.built.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let built = std::mem::take(&mut *self.built());
         if built.is_empty() {
             return;
         }
