@@ -307,7 +307,8 @@ impl<'a> Pipeline<'a> {
     }
 
     fn note_failure(&mut self, path: &StorePath, error: Option<StoreError>) {
-        let reason = error.as_ref().map_or_else(|| "a path it depends on failed".to_owned(), describe);
+        let reason =
+            error.as_ref().map_or_else(|| "a path it depends on failed".to_owned(), StoreError::with_causes);
         self.progress.report(Event::PathFailed { path, reason: &reason });
         self.failed.push(FailedPath { path: path.clone(), error });
         for dependant in self.order.failed(path) {
@@ -317,18 +318,6 @@ impl<'a> Pipeline<'a> {
             self.failed.push(FailedPath { path: dependant, error: None });
         }
     }
-}
-
-/// An error with its causes, in one line.
-fn describe(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 async fn stage(

@@ -174,6 +174,18 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The error with its causes, in one line: for reports of many failures.
+    pub fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        text
+    }
+
     /// Takes a `StoreError` back out of an `io::Error` that carried it through a `Read` or `Write`, or gives the
     /// `io::Error` back when it carried something else.
     pub fn from_carrier(error: std::io::Error) -> Result<Self, std::io::Error> {
@@ -194,6 +206,16 @@ mod tests {
     fn an_error_survives_the_way_through_io() {
         let carried = StoreError::NarInterrupted.into_carrier();
         assert!(matches!(StoreError::from_carrier(carried), Ok(StoreError::NarInterrupted)));
+    }
+
+    #[test]
+    fn causes_follow_in_one_line() {
+        let error = StoreError::File {
+            action: "read",
+            path: "/x".into(),
+            source: std::io::Error::other("disk on fire"),
+        };
+        assert_eq!(error.with_causes(), "cannot read '/x': disk on fire");
     }
 
     #[test]

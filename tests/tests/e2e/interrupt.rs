@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use nars3_tests::audit::audit;
 use nars3_tests::closure;
+use nars3_tests::nars3::Nars3;
 use nars3_tests::nix::{Chroot, Nix};
 use nars3_tests::stall::StallingProxy;
 use rustix::process::{Pid, Signal, kill_process};
@@ -68,6 +69,42 @@ fn a_push_that_is_interrupted_leaves_a_valid_cache() -> Result<()> {
         nix.verify(&chroot)?;
     }
     Ok(())
+}
+
+/// A copy that waits for somebody to type store paths must not wait for them at Ctrl-C as well.
+#[test]
+fn a_copy_that_waits_for_standard_input_ends() -> Result<()> {
+    let nars3 = Nars3::anonymous()?;
+    let cache = tempfile::tempdir()?;
+    let url = format!("file://{}", cache.path().display());
+    let mut child = nars3
+        .command()
+        .args(["copy", "--stdin", "--from", &url, "--to", &url])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("no process id")?;
+    wait_until_it_catches_interrupts(child.id())?;
+    kill_process(pid, Signal::INT)?;
+    let status = wait(&mut child)?;
+    assert_eq!(status.code(), Some(130), "{}", said(child)?);
+    Ok(())
+}
+
+/// Before that, the signal would end any program.
+fn wait_until_it_catches_interrupts(pid: u32) -> Result<()> {
+    const INTERRUPT: u64 = 1 << 1;
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or_default();
+        if u64::from_str_radix(caught.trim(), 16).unwrap_or(0) & INTERRUPT != 0 {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    anyhow::bail!("the process catches no interrupts")
 }
 
 /// A pull that is interrupted registers nothing that is not whole.

@@ -93,12 +93,12 @@ impl Described {
         let (kind, subject, detail) = match finding {
             Finding::Invalid { path } => ("invalid", print(path), "it is not in the cache".to_owned()),
             Finding::CorruptNarInfo { hash_part, error } => {
-                ("corrupt-narinfo", format!("{hash_part}.narinfo"), chain(error))
+                ("corrupt-narinfo", format!("{hash_part}.narinfo"), error.with_causes())
             }
             Finding::MissingNar { path, location } => {
                 ("missing-nar", print(path), format!("'{location}' does not exist"))
             }
-            Finding::CorruptNar { path, error } => ("corrupt-nar", print(path), chain(error)),
+            Finding::CorruptNar { path, error } => ("corrupt-nar", print(path), error.with_causes()),
             Finding::DanglingReference { path, reference } => (
                 "dangling-reference",
                 print(path),
@@ -131,15 +131,4 @@ impl Described {
     fn to_json(&self) -> Value {
         json!({ "kind": self.kind, "subject": self.subject, "detail": self.detail })
     }
-}
-
-fn chain(error: &nars3_store_api::StoreError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
