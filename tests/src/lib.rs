@@ -15,7 +15,7 @@
 //! ```
 //!
 //! - `require`: skip loudly, or fail where `NARS3_REQUIRE` says so
-//! - `server`: MinIO, an embedded server, or one that is given by URL; buckets with raw objects and anonymous access
+//! - `server`: MinIO, SeaweedFS, an embedded server, or one that is given by URL; buckets with raw objects and anonymous access
 //! - `nix`: real Nix with its own configuration, and chroot stores
 //! - `closure`: the closure that the tests send around
 //! - `nars3`: the command under test, in a home of its own

@@ -8,6 +8,8 @@ use std::fmt;
 pub enum Need {
     /// A MinIO binary.
     Minio,
+    /// A SeaweedFS binary.
+    SeaweedFs,
     /// `nix` and `nix-store`, and a store that this user can build in.
     Nix,
 }
@@ -18,6 +20,7 @@ impl Need {
     pub fn word(self) -> &'static str {
         match self {
             Self::Minio => "minio",
+            Self::SeaweedFs => "seaweedfs",
             Self::Nix => "nix",
         }
     }

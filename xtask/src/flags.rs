@@ -7,8 +7,8 @@ Usage: cargo xtask TASK
 
   demo                 Push a small closure to an S3 server in this process and bring it back, every command shown
   test                 Run the whole suite: unit, integration, doc and end-to-end tests, and the demo
-      --server KIND    minio, embedded, or the http:// URL of a server [default: minio if it can be had]
-      --require LIST   Fail instead of skipping where something is missing: minio, nix, data
+      --server KIND    minio, seaweedfs, embedded, or the http:// URL of a server [default: minio if it can be had]
+      --require LIST   Fail instead of skipping where something is missing: minio, seaweedfs, nix, data
       --full           The long forms as well: NARs of 2 GiB
       --filter NAME    Only tests whose name contains this
   tidy                 Format, lints, documentation, layering, licences, readmes
@@ -46,6 +46,7 @@ pub(crate) struct TestOptions {
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Requirement {
     Minio,
+    SeaweedFs,
     Nix,
     Data,
 }
@@ -55,6 +56,7 @@ impl Requirement {
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Minio => "minio",
+            Self::SeaweedFs => "seaweedfs",
             Self::Nix => "nix",
             Self::Data => "data",
         }
@@ -106,10 +108,10 @@ fn test(mut arguments: impl Iterator<Item = String>) -> Result<TestOptions> {
 }
 
 fn requirement(word: &str) -> Result<Requirement> {
-    [Requirement::Minio, Requirement::Nix, Requirement::Data]
+    [Requirement::Minio, Requirement::SeaweedFs, Requirement::Nix, Requirement::Data]
         .into_iter()
         .find(|requirement| requirement.word() == word)
-        .with_context(|| format!("--require knows minio, nix and data, not '{word}'"))
+        .with_context(|| format!("--require knows minio, seaweedfs, nix and data, not '{word}'"))
 }
 
 fn fuzz(mut arguments: impl Iterator<Item = String>) -> Result<FuzzOptions> {

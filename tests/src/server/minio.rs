@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::Settings;
+use super::{Settings, cached_binary};
 use crate::http::Client;
 use crate::process::find_in_path;
 use crate::sigv4::Signer;
@@ -28,18 +28,7 @@ pub fn find() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("MINIO_BIN").filter(|value| !value.is_empty()) {
         return Some(PathBuf::from(named));
     }
-    find_in_path("minio").or_else(cached)
-}
-
-fn cached() -> Option<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
-    let mut builds: Vec<_> =
-        std::fs::read_dir(cache.join("nars3")).ok()?.flatten().map(|entry| entry.path()).collect();
-    builds.sort();
-    builds.into_iter().rev().map(|build| build.join("minio")).find(|binary| binary.is_file())
+    find_in_path("minio").or_else(|| cached_binary("minio-", "minio"))
 }
 
 /// A running MinIO, killed on drop.

@@ -1,11 +1,12 @@
 //! S3 servers to test against, all behind one value.
 //!
-//! `NARS3_TEST_SERVER` chooses: `minio`, `embedded`, or the URL of a server that runs already. By default it is MinIO where
-//! its binary is found, because it is the strictest, and the embedded server elsewhere.
+//! `NARS3_TEST_SERVER` chooses: `minio`, `seaweedfs`, `embedded`, or the URL of a server that runs already. By default it is
+//! MinIO where its binary is found, because it is the strictest, and the embedded server elsewhere.
 
 mod bucket;
 mod embedded;
 mod minio;
+mod seaweedfs;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -15,6 +16,7 @@ use tokio::runtime::Runtime;
 
 pub use self::bucket::{Access, Bucket, Object};
 pub use self::minio::find as find_minio;
+pub use self::seaweedfs::find as find_seaweedfs;
 use crate::http::Client;
 use crate::sigv4::Signer;
 
@@ -24,6 +26,8 @@ use crate::sigv4::Signer;
 pub enum ServerKind {
     /// This MinIO binary, as a child process.
     Minio(PathBuf),
+    /// This SeaweedFS binary, as a child process.
+    SeaweedFs(PathBuf),
     /// `s3s-fs` on a loopback port of this process.
     Embedded,
     /// A server that someone else runs, at `http://host:port`, with the key pair of `AWS_ACCESS_KEY_ID` and
@@ -35,7 +39,7 @@ impl ServerKind {
     /// The kind that `NARS3_TEST_SERVER` asks for, or the strictest that this machine has.
     ///
     /// # Errors
-    /// When MinIO is asked for by name and there is no binary, or the value is none of the three forms.
+    /// When MinIO or SeaweedFS is asked for by name and there is no binary, or the value is none of these forms.
     pub fn from_environment() -> Result<Self> {
         match std::env::var("NARS3_TEST_SERVER").unwrap_or_default().as_str() {
             "" => Ok(find_minio().map_or(Self::Embedded, Self::Minio)),
@@ -44,9 +48,16 @@ impl ServerKind {
                     .context("no MinIO binary in MINIO_BIN, in PATH or in nars3's cache directory")?;
                 Ok(Self::Minio(binary))
             }
+            "seaweedfs" => {
+                let binary = find_seaweedfs()
+                    .context("no SeaweedFS binary in SEAWEEDFS_BIN, in PATH or in nars3's cache directory")?;
+                Ok(Self::SeaweedFs(binary))
+            }
             "embedded" => Ok(Self::Embedded),
             url if url.starts_with("http://") => Ok(Self::Given(url.to_owned())),
-            other => bail!("NARS3_TEST_SERVER is '{other}', expected 'minio', 'embedded' or an http:// URL"),
+            other => bail!(
+                "NARS3_TEST_SERVER is '{other}', expected 'minio', 'seaweedfs', 'embedded' or an http:// URL"
+            ),
         }
     }
 }
@@ -86,6 +97,7 @@ pub struct S3Server {
 #[derive(Debug)]
 enum Running {
     Minio { _process: minio::Process },
+    SeaweedFs { _process: seaweedfs::Process },
     Embedded(embedded::Service),
     Given,
 }
@@ -96,13 +108,24 @@ impl S3Server {
     /// # Errors
     /// When it cannot be started, see `start`.
     pub fn shared() -> Result<Arc<Self>> {
-        static SHARED: Mutex<Weak<S3Server>> = Mutex::new(Weak::new());
+        Self::shared_kind(&ServerKind::from_environment()?)
+    }
+
+    /// The same, of this kind.
+    ///
+    /// # Errors
+    /// When it cannot be started, see `start_kind`.
+    pub fn shared_kind(kind: &ServerKind) -> Result<Arc<Self>> {
+        static SHARED: Mutex<Vec<(ServerKind, Weak<S3Server>)>> = Mutex::new(Vec::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(server) = shared.upgrade() {
+        let running =
+            shared.iter().filter(|(known, _)| known == kind).find_map(|(_, server)| server.upgrade());
+        if let Some(server) = running {
             return Ok(server);
         }
-        let server = Arc::new(Self::start(&Settings::default())?);
-        *shared = Arc::downgrade(&server);
+        let server = Arc::new(Self::start_kind(kind, &Settings::default())?);
+        shared.retain(|(known, _)| known != kind);
+        shared.push((kind.clone(), Arc::downgrade(&server)));
         Ok(server)
     }
 
@@ -126,6 +149,10 @@ impl S3Server {
             ServerKind::Minio(binary) => {
                 let (process, authority) = minio::Process::start(binary, &settings, &runtime)?;
                 (Running::Minio { _process: process }, authority)
+            }
+            ServerKind::SeaweedFs(binary) => {
+                let (process, authority) = seaweedfs::Process::start(binary, &settings, &runtime)?;
+                (Running::SeaweedFs { _process: process }, authority)
             }
             ServerKind::Embedded => {
                 let (service, authority) = embedded::Service::start(&settings, runtime.handle())?;
@@ -168,7 +195,7 @@ impl S3Server {
         let client = Client::new(Arc::clone(&self.runtime), &self.authority)?;
         let policies = match &self.running {
             Running::Embedded(service) => Some(service.policies()),
-            Running::Minio { .. } | Running::Given => None,
+            Running::Minio { .. } | Running::SeaweedFs { .. } | Running::Given => None,
         };
         Bucket::create(name, client, self.signer(), policies)
     }
@@ -180,6 +207,21 @@ impl S3Server {
             region: self.settings.region.clone(),
         }
     }
+}
+
+/// A binary that `cargo xtask test` keeps in the cache directory, in a folder whose name begins with `prefix`; the newest.
+fn cached_binary(prefix: &str, path: &str) -> Option<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+    let entries = std::fs::read_dir(cache.join("nars3")).ok()?.flatten();
+    let mut builds: Vec<_> = entries
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
+        .map(|entry| entry.path())
+        .collect();
+    builds.sort();
+    builds.into_iter().rev().map(|build| build.join(path)).find(|binary| binary.is_file())
 }
 
 fn given_settings() -> Result<Settings> {

