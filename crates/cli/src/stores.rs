@@ -16,7 +16,7 @@ use object_store::memory::InMemory;
 
 use crate::error::{CliResult, ResultExt};
 use crate::run::Context;
-use crate::settings::{secret_keys, trusted_public_keys};
+use crate::settings::{s3_client, secret_keys, trusted_public_keys};
 
 /// S3 takes no more in one request; beyond, parts are used even with `multipart-upload=false`.
 const LARGEST_PUT: u64 = 5 << 30;
@@ -167,7 +167,11 @@ fn opened(store: Arc<dyn Store>, url: &StoreUrl) -> OpenedStore {
 }
 
 async fn s3_objects(settings: &S3Settings, context: &Context) -> CliResult<Arc<dyn ObjectStore>> {
-    nars3_s3::open(settings, &context.s3)
+    let mut settings = settings.clone();
+    if settings.s3_client.is_none() {
+        settings.s3_client = s3_client(&context.environment)?;
+    }
+    nars3_s3::open(&settings, &context.s3)
         .await
         .context(|| format!("cannot open the bucket '{}'", settings.bucket))
 }

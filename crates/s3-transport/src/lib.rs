@@ -47,12 +47,22 @@
 //! `S3Error::of` reads any `object_store::Error` of such a store: what happened, the operation, the IAM action that is
 //! missing, the region where the bucket is, S3's code and words, the request id.
 //!
+//! # Two clients
+//!
+//! object_store's client is the default. With the cargo feature `rusoto`, `s3-client=rusoto` chooses one on `rusoto_s3`,
+//! which does the same in every respect: the same HTTP client, credentials, settings and errors. The feature adds 28
+//! packages, among them hyper 0.14, http 0.2 and h2 0.3, which make no connection. It is off by default because of
+//! what it pulls in: rusoto cannot be compiled without one of its TLS features, and this one needs `hyper-tls`, and with
+//! it OpenSSL. This project puts a stub of a few lines in that crate's place (`[patch.crates-io]`, `patches/hyper-tls`);
+//! a patch is not inherited, so whoever enables the feature elsewhere repeats the patch, or links OpenSSL for nothing.
+//!
 //! # Modules
 //!
 //! - `open`: `open`, from settings to store.
 //! - `environment`: `Environment` and `CredentialSource`.
 //! - `credentials`: the providers, the cache, the registry.
 //! - `wire`: the HTTP client under object_store's S3 client, `Operation`.
+//! - `rusoto`: the client on rusoto.
 //! - `store`: storage class, tags and limits of objects.
 //! - `tls`: the provider of cryptography, `install_crypto_provider`, and authorities to trust.
 //! - `error`: `S3OpenError` and `S3Error`.
@@ -62,6 +72,8 @@ mod credentials;
 mod environment;
 mod error;
 mod open;
+#[cfg(feature = "rusoto")]
+mod rusoto;
 mod stats;
 mod store;
 mod tls;

@@ -12,6 +12,8 @@ use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use crate::credentials::{Access, Adapter};
 use crate::environment::{CredentialSource, Environment};
 use crate::error::S3OpenError;
+#[cfg(feature = "rusoto")]
+use crate::rusoto::RusotoBucket;
 use crate::store::Bucket;
 use crate::tls::CaBundle;
 use crate::wire::Connector;
@@ -32,7 +34,7 @@ pub async fn open(
     settings: &S3Settings,
     environment: &Environment,
 ) -> Result<Arc<dyn ObjectStore>, S3OpenError> {
-    if let Some(S3Client::Rusoto) = settings.s3_client {
+    if settings.s3_client == Some(S3Client::Rusoto) && !cfg!(feature = "rusoto") {
         return Err(S3OpenError::ClientNotBuilt { client: "rusoto" });
     }
     let address = settings.bucket_address()?;
@@ -52,7 +54,12 @@ pub async fn open(
     let scheme = address.url.scheme;
     let connector =
         Connector::new(&settings.transfer, scheme, ca_bundle.as_ref(), environment, cache).await?;
-    let bucket = Bucket::new(client(settings, url, access, connector)?, settings);
+    let client: Box<dyn ObjectStore> = match settings.s3_client {
+        #[cfg(feature = "rusoto")]
+        Some(S3Client::Rusoto) => rusoto(settings, access, &connector)?,
+        _ => Box::new(client(settings, url, access, connector)?),
+    };
+    let bucket = Bucket::new(client, settings);
     if settings.prefix.is_empty() {
         return Ok(Arc::new(bucket));
     }
@@ -89,6 +96,21 @@ async fn access(
         );
     }
     Ok(access)
+}
+
+/// The client on rusoto, over the same connections.
+#[cfg(feature = "rusoto")]
+fn rusoto(
+    settings: &S3Settings,
+    access: Access,
+    connector: &Connector,
+) -> Result<Box<dyn ObjectStore>, S3OpenError> {
+    use object_store::client::HttpConnector;
+
+    let http = connector
+        .connect(&ClientOptions::new())
+        .map_err(|source| S3OpenError::HttpClient { source: source.into() })?;
+    Ok(Box::new(RusotoBucket::new(settings.clone(), access, http)?))
 }
 
 fn client(

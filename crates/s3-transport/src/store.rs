@@ -1,4 +1,4 @@
-//! What the settings add to every object that is written, in front of object_store's client.
+//! What the settings add to every object that is written, in front of either client.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use nars3_store_url::S3Settings;
-use object_store::aws::AmazonS3;
 use object_store::path::Path;
 use object_store::{
     Attribute, Attributes, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
@@ -23,7 +22,7 @@ const MAX_PUT: u64 = 5 << 30;
 /// A bucket, with what the settings say about the objects in it.
 #[derive(Debug)]
 pub(crate) struct Bucket {
-    inner: AmazonS3,
+    inner: Box<dyn ObjectStore>,
     /// The store's name, without any secret.
     name: String,
     storage_class: Option<String>,
@@ -31,7 +30,7 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    pub(crate) fn new(inner: AmazonS3, settings: &S3Settings) -> Self {
+    pub(crate) fn new(inner: Box<dyn ObjectStore>, settings: &S3Settings) -> Self {
         let mut tags = TagSet::default();
         for (key, value) in &settings.object_tags {
             tags.push(key, value);
@@ -55,14 +54,10 @@ impl Bucket {
 
 fn too_large(location: &Path, bytes: usize) -> object_store::Error {
     let error = S3Error {
-        kind: S3ErrorKind::TooLarge,
         operation: Some(Operation::PutObject),
         key: Some(location.to_string()),
-        host: None,
-        status: None,
-        code: None,
         message: Some(format!("{bytes} bytes in one request, expected at most {MAX_PUT}")),
-        request_id: None,
+        ..S3Error::new(S3ErrorKind::TooLarge)
     };
     object_store::Error::Generic { store: "S3", source: Box::new(error) }
 }

@@ -62,9 +62,10 @@ fn format(shell: &Shell) -> Result<()> {
     Ok(())
 }
 
-/// Each published crate can be packaged: its manifest is complete, and its path dependencies have versions.
+/// Each published crate can be packaged: its manifest is complete, and its path dependencies have versions. Without a lock
+/// file: one for a package alone knows nothing of our patch, and would want the real hyper-tls and OpenSSL from the network.
 fn packages(shell: &Shell) -> Result<()> {
-    cmd!(shell, "cargo package --locked --workspace --exclude xtask --exclude nars3-tests --no-verify --allow-dirty --offline --quiet")
+    cmd!(shell, "cargo package --locked --workspace --exclude xtask --exclude nars3-tests --no-verify --allow-dirty --offline --exclude-lockfile --quiet")
         .quiet()
         .run()?;
     Ok(())

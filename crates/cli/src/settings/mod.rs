@@ -2,9 +2,11 @@
 
 mod keys;
 mod nix_conf;
+mod s3_client;
 
 pub(crate) use keys::{secret_keys, trusted_public_keys};
 pub(crate) use nix_conf::{NixSettings, load_nix_settings};
+pub(crate) use s3_client::s3_client;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -15,5 +15,7 @@ mod registry;
 
 pub(crate) use adapter::Adapter;
 pub(crate) use cache::CredentialCache;
+#[cfg(feature = "rusoto")]
+pub(crate) use cache::Found;
 pub use error::{CredentialsError, ProviderAttempt, Refusal};
 pub(crate) use registry::{Access, Registry};

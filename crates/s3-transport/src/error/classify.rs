@@ -11,16 +11,7 @@ use crate::wire::{Answer, Operation, TransportError, TransportErrorKind};
 impl S3Error {
     /// Reads an error of a store that `open` made.
     pub fn of(error: &Error) -> S3Error {
-        let mut described = S3Error {
-            kind: kind_of(error),
-            operation: None,
-            key: key_of(error),
-            host: None,
-            status: None,
-            code: None,
-            message: None,
-            request_id: None,
-        };
+        let mut described = S3Error { key: key_of(error), ..S3Error::new(kind_of(error)) };
         let mut cause = error.source();
         while let Some(error) = cause {
             if let Some(error) = error.downcast_ref::<CredentialsError>() {
@@ -44,6 +35,14 @@ impl S3Error {
             }
             cause = error.source();
         }
+        described
+    }
+
+    /// What an answer stands for; the key is what the request was about.
+    #[cfg(feature = "rusoto")]
+    pub(crate) fn of_answer(answer: Answer, key: Option<String>) -> S3Error {
+        let mut described = S3Error { key, ..S3Error::new(S3ErrorKind::Other) };
+        described.take_answer(answer);
         described
     }
 

@@ -97,6 +97,20 @@ pub struct S3Error {
 }
 
 impl S3Error {
+    /// An error of which no more is known yet.
+    pub(crate) fn new(kind: S3ErrorKind) -> Self {
+        S3Error {
+            kind,
+            operation: None,
+            key: None,
+            host: None,
+            status: None,
+            code: None,
+            message: None,
+            request_id: None,
+        }
+    }
+
     /// Whether the same request may succeed later, with nothing changed but the time.
     pub fn is_transient(&self) -> bool {
         matches!(

@@ -91,7 +91,7 @@ impl Operation {
     }
 
     /// Which operation a request of object_store's client is.
-    pub(super) fn of(request: &HttpRequest) -> Self {
+    pub(crate) fn of(request: &HttpRequest) -> Self {
         let query = request.uri().query().unwrap_or_default();
         let has = |name: &str| {
             query.split('&').any(|pair| pair.split_once('=').map_or(pair, |(key, _)| key) == name)

@@ -38,7 +38,7 @@ pub(crate) struct TransportError {
 
 impl TransportError {
     /// The error, as object_store's retries want it: with the client's own kind, which decides whether to retry.
-    pub(super) fn wrap(operation: Operation, host: String, source: HttpError) -> HttpError {
+    pub(crate) fn wrap(operation: Operation, host: String, source: HttpError) -> HttpError {
         let retry_kind = source.kind();
         let kind = classify(&source);
         HttpError::new(retry_kind, TransportError { operation, host, kind, source })

@@ -8,5 +8,7 @@ mod conformance;
 mod credentials;
 mod errors;
 mod requests;
+#[cfg(feature = "rusoto")]
+mod rusoto;
 mod support;
 mod tls;

@@ -9,6 +9,8 @@ use nars3_s3::{CredentialSource, Environment, StaticKeys};
 use nars3_store_url::{Endpoint, S3Settings};
 use object_store::ObjectStore;
 
+#[cfg(feature = "rusoto")]
+pub(crate) use scripted::Request;
 pub(crate) use scripted::{Answer, Scripted};
 
 /// Runs the asynchronous part of a test.

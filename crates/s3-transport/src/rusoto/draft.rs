@@ -1,0 +1,138 @@
+//! A request as rusoto made it, before it is signed: with what rusoto cannot say added, for a host that may change, and
+//! signed anew for each attempt.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use object_store::client::{HttpRequest, HttpRequestBody};
+use reqwest::Method;
+use reqwest::header::{HeaderName, HeaderValue};
+use rusoto_core::signature::{Params, SignedRequest, SignedRequestPayload};
+use rusoto_credential::AwsCredentials;
+
+use super::target::Target;
+
+/// What a request has beyond what rusoto can say.
+#[derive(Debug, Default)]
+pub(super) struct Extras {
+    /// Headers; their names in lower case.
+    pub(super) headers: Vec<(&'static str, String)>,
+    /// The body, instead of rusoto's. rusoto would not sign a stream's contents, and could not send it again.
+    pub(super) body: Option<Bytes>,
+    /// Checksums (SHA-256, base 64) of the parts of a completed upload, in the order of the parts.
+    pub(super) part_checksums: Vec<String>,
+}
+
+/// A request that is not signed yet.
+pub(super) struct Draft {
+    method: String,
+    /// `/<key>`, or nothing for the bucket itself; not encoded.
+    path: String,
+    params: Params,
+    headers: BTreeMap<String, Vec<Vec<u8>>>,
+    body: Bytes,
+}
+
+impl Draft {
+    /// Takes over what rusoto made for a bucket.
+    pub(super) fn new(request: SignedRequest, bucket: &str, extras: &Extras) -> Self {
+        let path = request.path.strip_prefix('/').and_then(|path| path.strip_prefix(bucket));
+        let mut headers = request.headers;
+        // rusoto's own ideas of them, for its host and without our body.
+        for name in ["host", "content-length"] {
+            headers.remove(name);
+        }
+        for (name, value) in &extras.headers {
+            headers.insert((*name).to_owned(), vec![value.clone().into_bytes()]);
+        }
+        let body = match (&extras.body, request.payload) {
+            (Some(body), _) => body.clone(),
+            (None, Some(SignedRequestPayload::Buffer(body))) => {
+                with_part_checksums(body, &extras.part_checksums)
+            }
+            (None, _) => Bytes::new(),
+        };
+        let path = path.unwrap_or_default().to_owned();
+        Draft { method: request.method, path, params: request.params, headers, body }
+    }
+
+    /// Bytes of the body.
+    pub(super) fn body_len(&self) -> usize {
+        self.body.len()
+    }
+
+    /// The request of one attempt, signed for this moment, or unsigned.
+    ///
+    /// # Errors
+    /// What cannot be sent: a header with a line break in it, for instance.
+    pub(super) fn request(
+        &self,
+        target: &Target,
+        credentials: Option<&AwsCredentials>,
+    ) -> Result<HttpRequest, String> {
+        let path = format!("{}{}", target.path, self.path);
+        let mut signed = SignedRequest::new(&self.method, "s3", &target.region, &path);
+        signed.scheme = Some(target.scheme.to_owned());
+        signed.hostname = Some(target.authority.clone());
+        signed.params = self.params.clone();
+        signed.headers =
+            self.headers.iter().map(|(name, values)| (name.clone(), for_signature(values))).collect();
+        signed.payload = Some(SignedRequestPayload::Buffer(self.body.clone()));
+        match credentials {
+            Some(credentials) => signed.sign(credentials),
+            None => signed.complement(),
+        }
+        self.to_http(&signed)
+    }
+
+    fn to_http(&self, signed: &SignedRequest) -> Result<HttpRequest, String> {
+        let mut uri = format!("{}://{}{}", signed.scheme(), signed.hostname(), signed.canonical_uri());
+        if !signed.canonical_query_string().is_empty() {
+            uri.push('?');
+            uri.push_str(signed.canonical_query_string());
+        }
+        let mut request = HttpRequest::new(HttpRequestBody::from(self.body.clone()));
+        *request.uri_mut() = uri.parse().map_err(|error| format!("'{uri}' is no URI: {error}"))?;
+        *request.method_mut() =
+            Method::from_bytes(self.method.as_bytes()).map_err(|error| error.to_string())?;
+        // It is not signed, and a request without a body does without it.
+        let has_length = matches!(request.method(), &Method::PUT | &Method::POST);
+        for (name, values) in &signed.headers {
+            if name == "content-length" && !has_length {
+                continue;
+            }
+            // What was made, not what was signed of it.
+            for value in self.headers.get(name).unwrap_or(values) {
+                let value = HeaderValue::from_bytes(value)
+                    .map_err(|_| format!("the value of the header '{name}' cannot be sent"))?;
+                let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| error.to_string())?;
+                request.headers_mut().append(name, value);
+            }
+        }
+        Ok(request)
+    }
+}
+
+/// Values as a signature has them: every run of spaces is one. rusoto only halves them.
+fn for_signature(values: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let single = |value: &Vec<u8>| {
+        let mut value = value.clone();
+        value.dedup_by(|next, before| *next == b' ' && *before == b' ');
+        value
+    };
+    values.iter().map(single).collect()
+}
+
+/// Adds the checksums of parts, of which rusoto knows nothing, to the document that completes an upload.
+fn with_part_checksums(document: Bytes, checksums: &[String]) -> Bytes {
+    if checksums.is_empty() {
+        return document;
+    }
+    let mut text = String::from_utf8_lossy(&document).into_owned();
+    for (index, checksum) in checksums.iter().enumerate() {
+        let number = format!("<PartNumber>{}</PartNumber>", index + 1);
+        let both = format!("<ChecksumSHA256>{checksum}</ChecksumSHA256>{number}");
+        text = text.replacen(&number, &both, 1);
+    }
+    text.into()
+}
