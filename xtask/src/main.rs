@@ -8,6 +8,7 @@ mod demo;
 mod dist;
 mod flags;
 mod fuzz;
+mod plain_environment;
 mod project;
 mod test;
 mod tidy;
@@ -17,6 +18,9 @@ use std::process::ExitCode;
 use crate::flags::Task;
 
 fn main() -> ExitCode {
+    if let Err(error) = plain_environment::enter() {
+        eprintln!("cargo xtask: cannot start again without cargo's variables: {error}");
+    }
     match flags::parse(std::env::args().skip(1)).and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
