@@ -11,7 +11,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use nars3_narinfo::PathInfo;
-use nars3_store_api::{NarStream, NoProgress, StageOptions, Staged, Store, StoreError, WriteBehaviour};
+use nars3_store_api::{
+    Event, NarStream, NoProgress, StageOptions, Staged, Store, StoreError, WriteBehaviour,
+};
 use nars3_store_path::{HashPart, StoreDir, StorePath};
 
 use crate::{DaemonStore, DaemonStoreOptions, LocalStore, LocalStoreOptions};
@@ -23,6 +25,7 @@ pub struct AutoStore {
     writer: Arc<dyn Store>,
     /// Holds the temporary roots, where the reader may not.
     holder: Option<Arc<DaemonStore>>,
+    through_daemon: bool,
 }
 
 impl AutoStore {
@@ -37,17 +40,36 @@ impl AutoStore {
             Ok(daemon) => daemon,
             Err(no_daemon) => return Self::without_daemon(local, &no_daemon),
         };
+        let progress = Arc::clone(&local.progress);
         // A database that can only be read without locks is worse than the daemon, which has it open.
         let direct =
             LocalStore::open(LocalStoreOptions { read_only: true, progress: Arc::new(NoProgress), ..local });
         let auto = match direct {
             Ok(direct) if direct.is_current() => {
                 let holder = (!direct.holds_roots()).then(|| Arc::clone(&daemon));
-                Self { reader: direct, writer: daemon, holder }
+                Self { reader: direct, writer: daemon, holder, through_daemon: true }
             }
-            _ => Self { reader: Arc::clone(&daemon) as Arc<dyn Store>, writer: daemon, holder: None },
+            Ok(_) => {
+                tracing::info!(
+                    "Nix's database cannot be locked by this user: reading through the nix-daemon"
+                );
+                Self::only_daemon(daemon)
+            }
+            Err(error) => {
+                let message = format!(
+                    "Nix's database cannot be read ({}): reading through the nix-daemon instead",
+                    error.with_causes()
+                );
+                progress.report(Event::Warning { message: &message });
+                Self::only_daemon(daemon)
+            }
         };
         Ok(Arc::new(auto))
+    }
+
+    fn only_daemon(daemon: Arc<DaemonStore>) -> Self {
+        let reader = Arc::clone(&daemon) as Arc<dyn Store>;
+        Self { reader, writer: daemon, holder: None, through_daemon: true }
     }
 
     fn without_daemon(local: LocalStoreOptions, no_daemon: &StoreError) -> Result<Arc<Self>, StoreError> {
@@ -63,7 +85,12 @@ impl AutoStore {
             action: format!("open the store directly, nor through a daemon ({no_daemon})"),
             source: error.into(),
         })?;
-        Ok(Arc::new(Self { reader: Arc::clone(&store) as Arc<dyn Store>, writer: store, holder: None }))
+        Ok(Arc::new(Self {
+            reader: Arc::clone(&store) as Arc<dyn Store>,
+            writer: store,
+            holder: None,
+            through_daemon: false,
+        }))
     }
 
     /// The store that answers questions and gives out NARs.
@@ -74,6 +101,11 @@ impl AutoStore {
     /// The store that takes paths in.
     pub fn writer(&self) -> &Arc<dyn Store> {
         &self.writer
+    }
+
+    /// Whether a daemon takes the paths in.
+    pub fn writes_through_daemon(&self) -> bool {
+        self.through_daemon
     }
 
     async fn hold(&self, paths: &[StorePath]) -> Result<(), StoreError> {

@@ -42,6 +42,22 @@ pub enum LocalStoreError {
         /// The database file that does not exist.
         path: std::path::PathBuf,
     },
+    /// The store directory is mounted read-only.
+    #[error(
+        "'{}' is mounted read-only, {}",
+        path.display(),
+        if *is_root {
+            "and could not be remounted in a namespace of its own"
+        } else {
+            "and only root can remount it: use the nix-daemon, or be root"
+        }
+    )]
+    ReadOnlyMount {
+        /// The store directory.
+        path: std::path::PathBuf,
+        /// Whether this process is root's.
+        is_root: bool,
+    },
     /// The references of the paths of one batch lead in a circle.
     #[error("the references of '{path}' lead back to itself")]
     ReferenceCycle {
@@ -67,6 +83,15 @@ pub(crate) fn file_error(action: &'static str, path: &Path, source: io::Error) -
 /// Something below the store failed.
 pub(crate) fn backend_error(
     store: &Layout,
+    action: impl Into<String>,
+    source: impl Into<BoxError>,
+) -> StoreError {
+    backend_error_of(store, action, source)
+}
+
+/// As `backend_error`, for any store.
+pub(crate) fn backend_error_of(
+    store: &impl std::fmt::Display,
     action: impl Into<String>,
     source: impl Into<BoxError>,
 ) -> StoreError {

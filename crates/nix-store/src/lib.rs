@@ -41,7 +41,8 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `store` | `LocalStore`: the `Store` trait, and the queries that only a local store answers |
+//! | `store` | `LocalStore`: the `Store` trait |
+//! | `queries` | what only a local store answers |
 //! | `options` | how a store is opened |
 //! | `layout` | where a store keeps what |
 //! | `database` | Nix's tables: opening, reading, registering |
@@ -55,8 +56,10 @@
 //! | `derivation` | the outputs that a derivation names |
 //! | `writer`, `create` | what writing needs, and how a directory becomes a store |
 //! | `locks`, `temp_roots` | Nix's protocols between processes |
+//! | `mount` | a store directory that is mounted read-only |
 //! | `auto` | reading directly, writing through a daemon, as far as either is possible |
-//! | `daemon` | the worker protocol, and `DaemonStore` |
+//! | `worker_protocol` | the worker protocol, over anything that reads and writes |
+//! | `daemon` | `DaemonStore`: the worker protocol over a socket |
 //! | `socket` | Unix sockets that are deep down |
 //! | `tree` | moving and removing read-only trees |
 //! | `blocking` | the way to the blocking pool |
@@ -72,20 +75,25 @@ mod export;
 mod import;
 mod layout;
 mod locks;
+mod mount;
 mod optimise;
 mod options;
 mod order;
 mod publish;
+mod queries;
 mod socket;
 mod staging;
 mod store;
 mod temp_roots;
 mod tree;
 mod verify;
+pub mod worker_protocol;
 mod writer;
 
 pub use auto::AutoStore;
-pub use daemon::{DaemonError, DaemonStore, DaemonStoreOptions, RemoteError, WireError};
+pub use daemon::{BuildLog, DaemonStore, DaemonStoreOptions, Missing};
 pub use error::LocalStoreError;
+pub use mount::make_store_writable;
 pub use options::{Durability, LocalStoreOptions, TempRootPolicy};
 pub use store::LocalStore;
+pub use worker_protocol::{DaemonError, RemoteError, WireError};

@@ -1,6 +1,6 @@
-//! The local store as the copy engine sees it, and the queries that only a local store answers.
+//! The local store as the copy engine sees it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -9,12 +9,10 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use nars3_narinfo::PathInfo;
 use nars3_store_api::{NarStream, StageOptions, Staged, Store, StoreError, WriteBehaviour};
-use nars3_store_path::{
-    BuildTraceEntry, BuildTraceKey, DrvOutput, HashPart, Realisation, StoreDir, StorePath,
-};
+use nars3_store_path::{HashPart, StoreDir, StorePath};
 
 use crate::database::pool::ReadPool;
-use crate::database::{derivation_outputs, path_info, realisations, references, schema, valid_paths};
+use crate::database::{path_info, schema, valid_paths};
 use crate::error::{corrupt, file_error};
 use crate::export::export;
 use crate::import::import;
@@ -89,76 +87,7 @@ impl LocalStore {
         self.shared.layout.real_path(path)
     }
 
-    /// The valid ones of `roots`, and everything that they lead to by references, in one query.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub async fn closure(&self, roots: &[StorePath]) -> Result<BTreeSet<StorePath>, StoreError> {
-        let roots = roots.to_vec();
-        self.query(move |layout, connection| references::closure(layout, connection, &roots)).await
-    }
-
-    /// The valid paths that refer to `path`, itself included where it does.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub async fn referrers(&self, path: &StorePath) -> Result<BTreeSet<StorePath>, StoreError> {
-        let path = path.clone();
-        self.query(move |layout, connection| references::referrers(layout, connection, &path)).await
-    }
-
-    /// The valid derivations that name `path` as one of their outputs. (The derivation that it was really built from
-    /// is in its path info.)
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub async fn valid_derivers(&self, path: &StorePath) -> Result<BTreeSet<StorePath>, StoreError> {
-        let path = path.clone();
-        self.query(move |layout, connection| references::valid_derivers(layout, connection, &path)).await
-    }
-
-    /// The outputs of a valid derivation by their names, valid or not. Outputs whose path depends on their contents
-    /// are left out.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub async fn derivation_outputs(
-        &self,
-        derivation: &StorePath,
-    ) -> Result<BTreeMap<String, StorePath>, StoreError> {
-        let derivation = derivation.clone();
-        self.query(move |layout, connection| derivation_outputs::outputs(layout, connection, &derivation))
-            .await
-    }
-
-    /// What the output of a content-addressed derivation turned out to be, as Nix 2.4 to 2.34 records it.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub async fn realisation(&self, id: &DrvOutput) -> Result<Option<Realisation>, StoreError> {
-        let id = id.clone();
-        self.query(move |layout, connection| realisations::realisation(layout, connection, &id)).await
-    }
-
-    /// What the output of a content-addressed derivation turned out to be, as Nix records it since 2.35.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub async fn build_trace_entry(
-        &self,
-        key: &BuildTraceKey,
-    ) -> Result<Option<BuildTraceEntry>, StoreError> {
-        let key = key.clone();
-        self.query(move |layout, connection| realisations::build_trace_entry(layout, connection, &key)).await
-    }
-
-    async fn query<T, F>(&self, query: F) -> Result<T, StoreError>
+    pub(crate) async fn query<T, F>(&self, query: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Layout, &rusqlite::Connection) -> Result<T, StoreError> + Send + 'static,

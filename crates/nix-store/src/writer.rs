@@ -11,6 +11,7 @@ use crate::database::{open, schema};
 use crate::error::backend_error;
 use crate::layout::Layout;
 use crate::locks::BigLock;
+use crate::mount::check_writable;
 use crate::staging::StagingDir;
 use crate::temp_roots::TempRoots;
 use crate::{Durability, LocalStoreOptions};
@@ -30,6 +31,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// Opens the store at `layout` for writing; makes one where there is none.
     pub(crate) fn open(layout: Arc<Layout>, options: &LocalStoreOptions) -> Result<Self, StoreError> {
+        check_writable(&layout)?;
         create_directories(&layout)?;
         reserve_space(&layout);
         let big_lock = BigLock::shared(&layout.big_lock())?;

@@ -5,78 +5,16 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::TryStreamExt;
 use nars3_nix_store::{AutoStore, DaemonStore, DaemonStoreOptions, LocalStoreOptions};
 use nars3_store_api::{NarOrder, NarStream, StageOptions, Store, StoreError};
 use nars3_store_path::{SecretKey, StoreDir};
-use support::nix::{self, Nix, OwnStore, succeed};
+use support::daemon::{Daemon, add, bytes, message};
+use support::nix::{self, Nix, succeed};
 use support::{Sample, store_path, stream_of};
-
-/// A daemon, which ends with the test.
-struct Daemon {
-    process: Child,
-    options: DaemonStoreOptions,
-}
-
-impl Daemon {
-    fn start(own: &OwnStore<'_>) -> Self {
-        // Whatever starts first makes the store.
-        succeed(own.command("nix-store").arg("--verify"));
-        let socket = own.store_dir().with_file_name("socket");
-        let process = own
-            .command("nix-daemon")
-            .env("NIX_DAEMON_SOCKET_PATH", &socket)
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("nix-daemon runs");
-        let store_dir = StoreDir::new(own.store_dir().to_str().expect("UTF-8")).expect("a store directory");
-        let options = DaemonStoreOptions { socket, store_dir, ..DaemonStoreOptions::default() };
-        let daemon = Self { process, options };
-        while std::os::unix::net::UnixStream::connect(&daemon.options.socket).is_err() {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        daemon
-    }
-
-    fn open(&self, check_signatures: bool) -> Arc<DaemonStore> {
-        DaemonStore::open(DaemonStoreOptions { check_signatures, ..self.options.clone() })
-            .expect("it listens")
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-async fn add(store: &DaemonStore, sample: &Sample) -> Result<(), StoreError> {
-    let staged = store.stage(sample.info.clone(), sample.stream(), StageOptions::default()).await?;
-    store.publish(vec![staged]).await
-}
-
-async fn bytes(mut stream: NarStream) -> Result<Vec<u8>, StoreError> {
-    let mut nar = Vec::new();
-    while let Some(chunk) = stream.next().await? {
-        nar.extend_from_slice(&chunk);
-    }
-    Ok(nar)
-}
-
-fn message(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trusted_client_reads_and_writes() {
@@ -275,11 +213,23 @@ async fn child_that_is_not_trusted() {
         // It may ask, but is not heard.
         check_signatures: false,
         connections: 1,
+        ..DaemonStoreOptions::default()
     })
     .expect("it listens");
     let unsigned = Sample::file("unsigned", &"x".repeat(1 << 20), &[]);
     let error = add(&store, &unsigned).await.expect_err("nobody signed it");
     assert!(message(&error).contains("signature"), "{}", message(&error));
+    // A small one goes with others, and keeps none of them out.
+    let mut signed_too = Sample::file("signed-too", "y", &[]);
+    signed_too.info.sign(&store_dir, &key()).expect("signed");
+    let mut batch = Vec::new();
+    for sample in [&signed_too, &Sample::file("small-unsigned", "x", &[])] {
+        let options = StageOptions::default();
+        batch.push(store.stage(sample.info.clone(), sample.stream(), options).await.expect("not sent yet"));
+    }
+    let error = store.publish(batch).await.expect_err("nobody signed one of them");
+    assert!(message(&error).contains("signature"), "{}", message(&error));
+    assert!(store.path_info(signed_too.path()).await.expect("query").is_some());
     // The same connection goes on.
     let mut signed = Sample::file("signed", "x", &[]);
     signed.info.sign(&store_dir, &key()).expect("signed");

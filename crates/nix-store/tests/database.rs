@@ -159,6 +159,47 @@ async fn realisations_are_found_in_either_form() {
     assert_eq!((entry.out_path, entry.signatures.len()), (output, 1));
 }
 
+#[tokio::test]
+async fn thousands_of_paths_are_asked_about_at_once() {
+    let root = tempfile::tempdir().expect("tempdir");
+    let store = open(root.path());
+    let mut writer = database(root.path());
+    let transaction = writer.transaction().expect("begins");
+    let name = |number: usize| store_path(&format!("{number}"), &format!("{number}.drv"));
+    let output = |number: usize| store_path(&format!("out-{number}"), "out");
+    for number in 0..9000 {
+        let row = i64::try_from(number).expect("small") + 1;
+        let (path, output) =
+            (format!("/nix/store/{}", name(number)), format!("/nix/store/{}", output(number)));
+        transaction
+            .execute(
+                "insert into ValidPaths (id, path, hash, registrationTime) values (?1, ?2, ?3, 1)",
+                (row, &path, format!("sha256:{HEX}")),
+            )
+            .expect("inserted");
+        // Each refers to the first.
+        transaction.execute("insert into Refs values (?1, 1)", [row]).expect("inserted");
+        transaction
+            .execute("insert into DerivationOutputs values (?1, 'out', ?2)", (row, output))
+            .expect("inserted");
+    }
+    transaction.commit().expect("committed");
+
+    let derivations: Vec<StorePath> = (0..9001).map(name).collect();
+    let outputs: Vec<StorePath> = (0..9001).map(output).collect();
+    let referrers = store.referrers_of(&derivations).await.expect("query");
+    assert_eq!(referrers.keys().collect::<Vec<_>>(), [&name(0)], "nobody refers to the others");
+    assert_eq!(referrers[&name(0)].len(), 9000);
+    let derivers = store.valid_derivers_of(&outputs).await.expect("query");
+    assert_eq!(derivers.len(), 9000);
+    let found = store.derivation_outputs_of(&derivations).await.expect("query");
+    assert_eq!(found.len(), 9000);
+    for number in [0, 4095, 4096, 8999] {
+        assert_eq!(derivers[&output(number)], [name(number)].into());
+        assert_eq!(found[&name(number)]["out"], output(number));
+    }
+}
+
 const CHILD_ROOT: &str = "NARS3_TEST_UNPRIVILEGED_ROOT";
 
 /// Runs only in the child, as a user who may not write.

@@ -1,23 +1,37 @@
-//! One connection to a daemon: requests, and their replies.
+//! One connection to a daemon: questions, and their answers.
 //!
 //! A request that ends in `DaemonError::Remote` leaves the connection as good as it was; after any other error it must
 //! be dropped.
 
+mod add;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{BufReader, BufWriter, Read, Write};
 use std::os::unix::net::UnixStream;
 
 use nars3_narinfo::PathInfo;
-use nars3_store_api::StoreError;
-use nars3_store_path::{HashPart, StoreDir, StorePath};
+use nars3_store_path::{
+    BuildTraceEntry, BuildTraceKey, DrvOutput, HashPart, Realisation, StoreDir, StorePath,
+};
 
-use super::error::{DaemonError, WireError};
-use super::framed::FramedWriter;
-use super::handshake::{Agreement, shake_hands};
-use super::message::{Message, read_message};
-use super::value::{read_optional_path, read_path_info, read_paths, write_path_info, write_paths};
-use super::wire::{read_bool, read_list, read_number, read_string, write_bool, write_number, write_string};
-use crate::verify::VerifyingReader;
+use super::queries::Missing;
+use super::socket::{Socket, Wanted};
+use crate::worker_protocol::build::{DerivedPath, write_derived_path};
+use crate::worker_protocol::error::{DaemonError, WireError};
+use crate::worker_protocol::handshake::{Agreement, shake_hands};
+use crate::worker_protocol::message::{Message, read_message};
+use crate::worker_protocol::realisation::{
+    read_build_trace_entry_of, read_realisations_of, write_build_trace_entry, write_build_trace_key,
+    write_drv_output, write_registration,
+};
+use crate::worker_protocol::value::{read_optional_path, read_path_info, read_paths, write_paths};
+use crate::worker_protocol::wire::{
+    read_bool, read_list, read_number, read_string, write_bool, write_list, write_number, write_string,
+};
+
+pub(crate) use add::{Outcome, Taking};
 
 /// The numbers of the requests.
 mod operation {
@@ -31,44 +45,53 @@ mod operation {
     pub(super) const QUERY_VALID_DERIVERS: u64 = 33;
     pub(super) const NAR_FROM_PATH: u64 = 38;
     pub(super) const ADD_TO_STORE_NAR: u64 = 39;
+    pub(super) const QUERY_MISSING: u64 = 40;
     pub(super) const QUERY_DERIVATION_OUTPUT_MAP: u64 = 41;
+    pub(super) const REGISTER_DRV_OUTPUT: u64 = 42;
+    pub(super) const QUERY_REALISATION: u64 = 43;
+    pub(super) const ADD_MULTIPLE_TO_STORE: u64 = 44;
+    pub(super) const ADD_BUILD_LOG: u64 = 45;
 }
 
 /// The minor version since which `QUERY_DERIVATION_OUTPUT_MAP` is known.
 const OUTPUT_MAP_SINCE: u64 = 22;
-/// The minor version since which NARs are sent in frames, and no longer at the daemon's request.
-const FRAMES_SINCE: u64 = 23;
 /// The minor version since which a question for valid paths says whether to substitute the others.
 const SUBSTITUTE_FLAG_SINCE: u64 = 27;
+/// The minor version since which realisations are known (Nix 2.4).
+const REALISATIONS_SINCE: u64 = 27;
 
 /// Questions that are sent before the first answer is read. Together they are a few KiB, which the socket holds: the
 /// daemon cannot make us wait while it waits for us.
 const QUESTIONS_AT_ONCE: usize = 32;
 
-/// Bytes of a NAR in one frame.
-const FRAME: usize = 64 * 1024;
-
-/// Nix's number for the level of warnings: what the daemon shall tell us.
+/// Nix's numbers for the levels of its log.
 const LOG_WARNINGS: u64 = 1;
+const LOG_INFO: u64 = 3;
 
 /// A connection on which hands have been shaken.
 #[derive(Debug)]
 pub(crate) struct Connection {
     store_dir: StoreDir,
-    from: BufReader<UnixStream>,
-    to: BufWriter<UnixStream>,
+    from: BufReader<Socket>,
+    to: BufWriter<Socket>,
     agreement: Agreement,
+    wanted: Wanted,
 }
 
 impl Connection {
     /// Shakes hands and says how requests are to be carried out.
-    pub(crate) fn open(stream: UnixStream, store_dir: StoreDir) -> Result<Self, DaemonError> {
-        let mut from = BufReader::new(stream.try_clone()?);
-        let mut to = BufWriter::new(stream);
+    pub(crate) fn open(stream: UnixStream, store_dir: StoreDir, wanted: Wanted) -> Result<Self, DaemonError> {
+        let (mut from, mut to) = Socket::pair(stream)?;
+        from.serve(wanted.clone());
+        to.serve(wanted.clone());
+        let mut from = BufReader::new(from);
+        let mut to = BufWriter::new(to);
         let agreement = shake_hands(&mut from, &mut to)?;
-        let mut connection = Self { store_dir, from, to, agreement };
+        let mut connection = Self { store_dir, from, to, agreement, wanted };
         connection.wait()?;
-        connection.set_options()?;
+        if !connection.agreement.features.disable_set_options {
+            connection.set_options()?;
+        }
         Ok(connection)
     }
 
@@ -77,9 +100,17 @@ impl Connection {
         &self.agreement
     }
 
+    /// What follows is for this request.
+    pub(crate) fn serve(&mut self, wanted: &Wanted) {
+        self.from.get_mut().serve(wanted.clone());
+        self.to.get_mut().serve(wanted.clone());
+        self.wanted = wanted.clone();
+    }
+
     /// The options of a client that builds nothing: only the level of the log matters.
     fn set_options(&mut self) -> Result<(), DaemonError> {
         let [keep_failed, keep_going, try_fallback] = [0; 3];
+        let verbosity = if tracing::enabled!(tracing::Level::INFO) { LOG_INFO } else { LOG_WARNINGS };
         let [build_jobs, silent_time, use_build_hook, build_verbosity] = [1, 0, 1, 0];
         let [log_type, print_build_trace, build_cores, use_substitutes, overrides] = [0, 0, 0, 1, 0];
         write_number(&mut self.to, operation::SET_OPTIONS)?;
@@ -87,7 +118,7 @@ impl Connection {
             keep_failed,
             keep_going,
             try_fallback,
-            LOG_WARNINGS,
+            verbosity,
             build_jobs,
             silent_time,
             use_build_hook,
@@ -143,12 +174,16 @@ impl Connection {
         Ok(Some(read_path_info(&mut self.from, &self.store_dir, minor, path.clone())?))
     }
 
-    /// Those of `paths` that are valid.
-    pub(crate) fn valid_paths(&mut self, paths: &[StorePath]) -> Result<BTreeSet<StorePath>, DaemonError> {
+    /// Those of `paths` that are valid, after the daemon has tried to `substitute` the others, if that is wished.
+    pub(crate) fn valid_paths(
+        &mut self,
+        paths: &[StorePath],
+        substitute: bool,
+    ) -> Result<BTreeSet<StorePath>, DaemonError> {
         write_number(&mut self.to, operation::QUERY_VALID_PATHS)?;
         write_paths(&mut self.to, &self.store_dir, paths.iter())?;
         if self.agreement.minor >= SUBSTITUTE_FLAG_SINCE {
-            write_bool(&mut self.to, false)?;
+            write_bool(&mut self.to, substitute)?;
         }
         self.wait()?;
         Ok(read_paths(&mut self.from, &self.store_dir)?)
@@ -189,6 +224,24 @@ impl Connection {
         Ok(read_paths(&mut self.from, &self.store_dir)?)
     }
 
+    /// What would have to be built or fetched so that `paths` were valid.
+    pub(crate) fn missing(&mut self, paths: &[StorePath]) -> Result<Missing, DaemonError> {
+        let minor = self.agreement.minor;
+        let store_dir = &self.store_dir;
+        write_number(&mut self.to, operation::QUERY_MISSING)?;
+        write_list(&mut self.to, paths.iter(), |to, path| {
+            write_derived_path(to, store_dir, minor, &DerivedPath::Opaque(path.clone()))
+        })?;
+        self.wait()?;
+        Ok(Missing {
+            will_build: read_paths(&mut self.from, &self.store_dir)?,
+            will_substitute: read_paths(&mut self.from, &self.store_dir)?,
+            unknown: read_paths(&mut self.from, &self.store_dir)?,
+            download_size: read_number(&mut self.from)?,
+            nar_size: read_number(&mut self.from)?,
+        })
+    }
+
     /// The outputs of a derivation, as far as their paths are known; `None` where the daemon is too old to say.
     pub(crate) fn derivation_outputs(
         &mut self,
@@ -204,6 +257,56 @@ impl Connection {
             Ok((read_string(from, "the name of an output")?, read_optional_path(from, &self.store_dir)?))
         })?;
         Ok(Some(outputs.into_iter().filter_map(|(name, path)| Some((name, path?))).collect()))
+    }
+
+    /// What the output `id` turned out to be. A daemon that names outputs otherwise knows none of this form.
+    pub(crate) fn realisation(&mut self, id: &DrvOutput) -> Result<Option<Realisation>, DaemonError> {
+        if self.agreement.features.realisation_with_path || self.agreement.minor < REALISATIONS_SINCE {
+            return Ok(None);
+        }
+        write_number(&mut self.to, operation::QUERY_REALISATION)?;
+        write_drv_output(&mut self.to, id)?;
+        self.wait()?;
+        Ok(read_realisations_of(&mut self.from, &self.store_dir, self.agreement.minor, id)?)
+    }
+
+    /// What the output at `key` turned out to be. A daemon that names outputs otherwise knows none of this form.
+    pub(crate) fn build_trace_entry(
+        &mut self,
+        key: &BuildTraceKey,
+    ) -> Result<Option<BuildTraceEntry>, DaemonError> {
+        if !self.agreement.features.realisation_with_path {
+            return Ok(None);
+        }
+        write_number(&mut self.to, operation::QUERY_REALISATION)?;
+        write_build_trace_key(&mut self.to, &self.store_dir, key)?;
+        self.wait()?;
+        Ok(read_build_trace_entry_of(&mut self.from, &self.store_dir, key)?)
+    }
+
+    /// Registers what an output turned out to be; false where the daemon does not know this form.
+    pub(crate) fn register_realisation(&mut self, realisation: &Realisation) -> Result<bool, DaemonError> {
+        if self.agreement.features.realisation_with_path || self.agreement.minor < REALISATIONS_SINCE {
+            return Ok(false);
+        }
+        write_number(&mut self.to, operation::REGISTER_DRV_OUTPUT)?;
+        write_registration(&mut self.to, self.agreement.minor, realisation)?;
+        self.wait()?;
+        Ok(true)
+    }
+
+    /// As `register_realisation`, in the form since Nix 2.35.
+    pub(crate) fn register_build_trace_entry(
+        &mut self,
+        entry: &BuildTraceEntry,
+    ) -> Result<bool, DaemonError> {
+        if !self.agreement.features.realisation_with_path {
+            return Ok(false);
+        }
+        write_number(&mut self.to, operation::REGISTER_DRV_OUTPUT)?;
+        write_build_trace_entry(&mut self.to, &self.store_dir, entry)?;
+        self.wait()?;
+        Ok(true)
     }
 
     /// Keeps collectors away from `paths` for as long as the connection lives.
@@ -234,118 +337,6 @@ impl Connection {
         self.wait()?;
         Ok(&mut self.from)
     }
-
-    /// Adds a path. `nar` is read to its end, unless the daemon refuses earlier. The inner result is what we have
-    /// against the NAR, if it is not the one that was promised, or cannot be read. The daemon then has something that
-    /// it cannot take for the path either: it, too, verifies NarHash and NarSize.
-    pub(crate) fn add_to_store_nar(
-        &mut self,
-        info: &PathInfo,
-        nar: &mut VerifyingReader<'_>,
-        repair: bool,
-        check_signatures: bool,
-    ) -> Result<Outcome<Result<(), StoreError>>, DaemonError> {
-        write_number(&mut self.to, operation::ADD_TO_STORE_NAR)?;
-        write_string(&mut self.to, self.store_dir.print(&info.path))?;
-        write_path_info(&mut self.to, &self.store_dir, self.agreement.minor, info)?;
-        write_bool(&mut self.to, repair)?;
-        write_bool(&mut self.to, !check_signatures)?;
-        self.to.flush()?;
-        if self.agreement.minor >= FRAMES_SINCE {
-            self.send_in_frames(nar)
-        } else {
-            self.send_on_request(nar)
-        }
-    }
-
-    /// Sends in frames, listening meanwhile: the daemon may have much to say, or may refuse.
-    fn send_in_frames(
-        &mut self,
-        nar: &mut VerifyingReader<'_>,
-    ) -> Result<Outcome<Result<(), StoreError>>, DaemonError> {
-        let minor = self.agreement.minor;
-        let from = &mut self.from;
-        let mut to = FramedWriter::new(&mut self.to);
-        std::thread::scope(|scope| {
-            let listener = std::thread::Builder::new()
-                .name("nix-daemon".to_owned())
-                .spawn_scoped(scope, || wait_for_end(from, minor))?;
-            let sent = send_frames(nar, &mut to, || listener.is_finished());
-            // The end mark follows whatever happened: a daemon that refuses reads on until it, and forgets what it
-            // reads; and one that is cut off within a NAR (2.8) crashes. If it cannot be written, the listener knows
-            // why.
-            drop(to.finish());
-            let answer = listener.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            match (sent, answer) {
-                (Ok(()), answer) => answer.map(|()| Outcome::Clean(Ok(()))),
-                (Err(failure), Err(DaemonError::Wire(_))) => Ok(Outcome::Broken(Err(failure))),
-                (Err(failure), _) => Ok(Outcome::Clean(Err(failure))),
-            }
-        })
-    }
-
-    /// Sends what the daemon asks for, as that of Nix 2.3 does.
-    fn send_on_request(
-        &mut self,
-        nar: &mut VerifyingReader<'_>,
-    ) -> Result<Outcome<Result<(), StoreError>>, DaemonError> {
-        let mut buffer = vec![0; FRAME];
-        loop {
-            match read_message(&mut self.from, self.agreement.minor)? {
-                Message::Read(wanted) => {
-                    let room = usize::try_from(wanted).unwrap_or(FRAME).min(FRAME);
-                    match nar.read(buffer.get_mut(..room).unwrap_or_default()) {
-                        // It is too short, says `finish`. The daemon waits for more, and must be cut off.
-                        Ok(0) => {
-                            let verdict = nar.finish().and(Err(StoreError::NarInterrupted));
-                            return Ok(Outcome::Broken(verdict));
-                        }
-                        Ok(count) => write_string(&mut self.to, buffer.get(..count).unwrap_or_default())?,
-                        Err(error) => return Ok(Outcome::Broken(Err(nar.failure_of(error)))),
-                    }
-                    self.to.flush()?;
-                }
-                // The daemon reads no further than the end of the NAR, and has verified it.
-                Message::Last => {
-                    return Ok(Outcome::Clean(nar.drain().and_then(|()| nar.finish().map(drop))));
-                }
-                Message::Error(error) => return Err(error.into()),
-                Message::Write => return Err(WireError::UnexpectedWrite.into()),
-                other => pass_on(other),
-            }
-        }
-    }
-}
-
-/// An answer, and what became of the connection that gave it.
-#[derive(Debug)]
-pub(crate) enum Outcome<T> {
-    /// The next request may follow.
-    Clean(T),
-    /// Something of the last request is left on it, or it was cut.
-    Broken(T),
-}
-
-/// Sends the whole NAR, or until the daemon has `answered`. An error is about the NAR, never about the connection.
-fn send_frames(
-    nar: &mut VerifyingReader<'_>,
-    to: &mut impl Write,
-    answered: impl Fn() -> bool,
-) -> Result<(), StoreError> {
-    let mut buffer = vec![0; FRAME];
-    while !answered() {
-        match nar.read(&mut buffer) {
-            Ok(0) => return nar.finish().map(drop),
-            Ok(count) => {
-                if to.write_all(buffer.get(..count).unwrap_or_default()).is_err() {
-                    return Ok(());
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(nar.failure_of(error)),
-        }
-    }
-    Ok(())
 }
 
 fn wait_for_end(from: &mut impl Read, minor: u64) -> Result<(), DaemonError> {
@@ -360,14 +351,18 @@ fn wait_for_end(from: &mut impl Read, minor: u64) -> Result<(), DaemonError> {
     }
 }
 
-/// Lets whoever listens to our traces hear what the daemon says.
+/// Lets whoever listens to our traces hear what the daemon says. It does not say how important a line is, but only
+/// sends those that were asked for: warnings, and more where somebody listens.
 fn pass_on(message: Message) {
     match message {
-        Message::Log(line) => tracing::info!("{line}"),
-        Message::StartActivity(what) if !what.is_empty() => tracing::debug!("{what}"),
+        Message::Log(line) if line.is_empty() => {}
+        Message::Log(line) if is_warning(&line) => tracing::warn!("the nix-daemon says: {line}"),
+        Message::Log(line) => tracing::info!("the nix-daemon says: {line}"),
+        Message::StartActivity(what) if !what.is_empty() => tracing::debug!("the nix-daemon: {what}"),
         _ => {}
     }
 }
 
-#[cfg(test)]
-mod tests;
+fn is_warning(line: &str) -> bool {
+    !tracing::enabled!(tracing::Level::INFO) || line.starts_with("warning:") || line.starts_with("error")
+}

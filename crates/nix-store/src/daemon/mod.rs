@@ -1,34 +1,25 @@
-//! The client side of Nix's worker protocol: a store behind a nix-daemon, for those who may not touch the store
-//! themselves.
+//! A store behind a nix-daemon, for those who may not touch the store themselves: the client side of the worker
+//! protocol over a Unix socket.
 //!
 //! | module | job |
 //! |---|---|
-//! | `wire` | numbers, strings and lists as they are on the wire |
-//! | `value` | path infos and other values of Nix |
-//! | `message` | what a daemon says while it works: log lines, activities, errors, requests for data |
-//! | `handshake` | the agreement on a version |
-//! | `connection` | one connection: requests and their replies |
-//! | `framed` | data of unknown length towards the daemon |
+//! | `socket` | a socket that can be given up while somebody waits for it |
+//! | `connection` | one connection: questions and their answers |
+//! | `connection::add` | paths and logs towards the daemon |
 //! | `pool` | several connections |
+//! | `waiting` | small paths on their way, sent together |
+//! | `logs` | the build logs beside the store |
 //! | `store` | `DaemonStore`: the `Store` trait |
-//!
-//! Source: `worker-protocol*.cc`, `remote-store.cc` and `daemon.cc` of Nix 2.3 (protocol 1.21), 2.8 (1.34), 2.29 (1.38)
-//! and of August 2026 (1.38, with features, none of which is needed here).
+//! | `queries` | what only a `DaemonStore` answers |
 
 pub(crate) mod connection;
-pub(crate) mod error;
-pub(crate) mod framed;
-pub(crate) mod handshake;
-pub(crate) mod message;
+pub(crate) mod logs;
 pub(crate) mod pool;
+pub(crate) mod queries;
+pub(crate) mod socket;
 pub(crate) mod store;
-pub(crate) mod value;
-pub(crate) mod wire;
+pub(crate) mod waiting;
 
-#[cfg(test)]
-mod hostile;
-#[cfg(test)]
-mod vectors;
-
-pub use error::{DaemonError, RemoteError, WireError};
+pub use logs::BuildLog;
+pub use queries::Missing;
 pub use store::{DaemonStore, DaemonStoreOptions};

@@ -8,8 +8,9 @@ use nars3_store_path::StoreDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::connection::{Connection, Outcome};
-use super::error::{DaemonError, WireError};
+use super::socket::Wanted;
 use crate::socket;
+use crate::worker_protocol::error::{DaemonError, WireError};
 
 /// Connections, opened as needed.
 #[derive(Debug)]
@@ -31,20 +32,25 @@ impl Pool {
     }
 
     /// A connection of one's own. Blocks.
-    pub(crate) fn connect(&self) -> Result<Connection, DaemonError> {
+    pub(crate) fn connect(&self, wanted: &Wanted) -> Result<Connection, DaemonError> {
         let stream = connect(&self.socket)?;
-        Connection::open(stream, self.store_dir.clone())
+        Connection::open(stream, self.store_dir.clone(), wanted.clone())
     }
 
-    /// Runs `request` on a connection, which is used again unless it broke. Blocks.
+    /// Runs `request` on a connection, which is used again unless it broke. Blocks, but not much longer than it is
+    /// `wanted`.
     pub(crate) fn run<T>(
         &self,
+        wanted: &Wanted,
         request: impl FnOnce(&mut Connection) -> Result<Outcome<T>, DaemonError>,
     ) -> Result<T, DaemonError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut connection = match idle {
-            Some(connection) => connection,
-            None => self.connect()?,
+            Some(mut connection) => {
+                connection.serve(wanted);
+                connection
+            }
+            None => self.connect(wanted)?,
         };
         let (answer, usable) = match request(&mut connection) {
             Ok(Outcome::Clean(answer)) => (Ok(answer), true),

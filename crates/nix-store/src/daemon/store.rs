@@ -1,6 +1,6 @@
 //! The store behind a daemon, as the copy engine sees it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -10,15 +10,20 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use nars3_narinfo::PathInfo;
 use nars3_store_api::{
-    NarOrder, NarStream, NarWriter, StageOptions, Staged, Store, StoreError, WriteBehaviour,
+    NarOrder, NarStream, NarWriter, Publication, StageOptions, Staged, Store, StoreError, WriteBehaviour,
 };
 use nars3_store_path::{HashPart, Hasher, StoreDir, StorePath};
 
-use super::connection::{Connection, Outcome};
-use super::error::{DaemonError, WireError};
+use super::connection::{Connection, Outcome, Taking};
+use super::logs::DEFAULT_LOG_DIR;
 use super::pool::Pool;
+use super::socket::Wanted;
+use super::waiting::{Room, Waiting, WaitingNar};
 use crate::LocalStoreError;
+use crate::error::backend_error_of;
+use crate::order::references_first;
 use crate::verify::VerifyingReader;
+use crate::worker_protocol::error::{DaemonError, WireError};
 
 /// Where a daemon listens, if nothing else is said.
 const DEFAULT_SOCKET: &str = "/nix/var/nix/daemon-socket/socket";
@@ -37,6 +42,8 @@ pub struct DaemonStoreOptions {
     pub check_signatures: bool,
     /// Connections at once, at least 1. For each, the daemon runs a process.
     pub connections: usize,
+    /// Where the daemon keeps its build logs: they are read from there.
+    pub log_dir: PathBuf,
 }
 
 impl Default for DaemonStoreOptions {
@@ -47,21 +54,25 @@ impl Default for DaemonStoreOptions {
             store_dir: StoreDir::default(),
             check_signatures: true,
             connections: 8,
+            log_dir: DEFAULT_LOG_DIR.into(),
         }
     }
 }
 
-/// The Nix store behind a nix-daemon. The daemon makes a path valid as soon as it has its NAR, so `stage` is where
-/// everything happens, and `publish` has nothing left to do.
+/// The Nix store behind a nix-daemon. The daemon makes a path valid as soon as it has its NAR. So small NARs are kept
+/// until `publish`, which sends them together, and a large one is sent when it is staged: `publish` has nothing left
+/// to do for it.
 pub struct DaemonStore {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
-    options: DaemonStoreOptions,
-    pool: Pool,
+pub(super) struct Shared {
+    pub(super) options: DaemonStoreOptions,
+    pub(super) pool: Pool,
     daemon_version: Option<String>,
     trusted: Option<bool>,
+    takes_many: bool,
+    waiting: Arc<Waiting>,
     roots: Mutex<Roots>,
 }
 
@@ -72,9 +83,14 @@ struct Roots {
     rooted: HashSet<StorePath>,
 }
 
-/// What is remembered of a path that has been sent: nothing.
+/// What is remembered of a path between `stage` and `publish`.
 #[derive(Debug)]
-struct Sent;
+enum Token {
+    /// It has been sent, and is valid.
+    Sent,
+    /// It is to be sent with others.
+    Waiting(WaitingNar),
+}
 
 impl DaemonStore {
     /// Connects to a daemon. Blocks, shortly; everything else that blocks happens on the blocking pool.
@@ -85,7 +101,7 @@ impl DaemonStore {
     /// older than Nix 2.3.
     pub fn open(options: DaemonStoreOptions) -> Result<Arc<Self>, StoreError> {
         let pool = Pool::new(options.socket.clone(), options.store_dir.clone(), options.connections);
-        let connection = pool.connect().map_err(|error| match error {
+        let connection = pool.connect(&Wanted::default()).map_err(|error| match error {
             DaemonError::Wire(WireError::Io(source)) => StoreError::File {
                 action: "connect to the nix-daemon at",
                 path: options.socket.clone(),
@@ -95,8 +111,17 @@ impl DaemonStore {
         })?;
         let daemon_version = connection.agreement().daemon_version.clone();
         let trusted = connection.agreement().trusted;
+        if trusted == Some(false) && !options.check_signatures {
+            tracing::warn!(
+                "the nix-daemon does not trust this user: it will ask for signatures whatever it is told \
+                 (trusted-users in its nix.conf)"
+            );
+        }
+        let takes_many = connection.takes_many();
         let roots = Mutex::new(Roots { connection: Some(connection), rooted: HashSet::new() });
-        Ok(Arc::new(Self { shared: Arc::new(Shared { options, pool, daemon_version, trusted, roots }) }))
+        let waiting = Waiting::new();
+        let shared = Shared { options, pool, daemon_version, trusted, takes_many, waiting, roots };
+        Ok(Arc::new(Self { shared: Arc::new(shared) }))
     }
 
     /// The version of the daemon's Nix, if it says so (since Nix 2.6).
@@ -109,78 +134,49 @@ impl DaemonStore {
         self.shared.trusted
     }
 
-    /// The valid paths that refer to `path`, itself included where it does.
-    ///
-    /// # Errors
-    ///
-    /// When the daemon refuses or goes away.
-    pub async fn referrers(&self, path: &StorePath) -> Result<BTreeSet<StorePath>, StoreError> {
-        let path = path.clone();
-        self.request("query referrers", move |connection| connection.referrers(&path)).await
-    }
-
-    /// The valid derivations that name `path` as one of their outputs.
-    ///
-    /// # Errors
-    ///
-    /// When the daemon refuses or goes away.
-    pub async fn valid_derivers(&self, path: &StorePath) -> Result<BTreeSet<StorePath>, StoreError> {
-        let path = path.clone();
-        self.request("query derivers", move |connection| connection.valid_derivers(&path)).await
-    }
-
-    /// The outputs of a valid derivation by their names, valid or not.
-    ///
-    /// # Errors
-    ///
-    /// When the daemon refuses, goes away, or is older than Nix 2.4 (`StoreError::Unsupported`).
-    pub async fn derivation_outputs(
-        &self,
-        derivation: &StorePath,
-    ) -> Result<BTreeMap<String, StorePath>, StoreError> {
-        let derivation = derivation.clone();
-        let outputs = self
-            .request("query outputs", move |connection| connection.derivation_outputs(&derivation))
-            .await?;
-        outputs.ok_or_else(|| StoreError::Unsupported {
-            store: self.to_string(),
-            operation: "tell the outputs of a derivation",
-        })
-    }
-
     /// Keeps collectors away from `paths` for as long as the store is open, where the daemon allows that.
     pub(crate) async fn hold(&self, paths: &[StorePath]) -> Result<(), StoreError> {
         let paths = paths.to_vec();
-        self.blocking(move |shared| {
-            shared.root(&paths);
+        self.blocking(move |shared, wanted| {
+            shared.root(wanted, &paths);
             Ok(())
         })
         .await
     }
 
-    async fn request<T, F>(&self, action: &'static str, request: F) -> Result<T, StoreError>
+    pub(super) async fn request<T, F>(&self, action: &'static str, request: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Connection) -> Result<T, DaemonError> + Send + 'static,
     {
-        self.blocking(move |shared| {
+        self.blocking(move |shared, wanted| {
             shared
                 .pool
-                .run(|connection| request(connection).map(Outcome::Clean))
+                .run(wanted, |connection| request(connection).map(Outcome::Clean))
                 .map_err(|error| failed(shared, action, error))
         })
         .await
     }
 
-    /// Runs `work`, which uses one connection, on the blocking pool.
-    async fn blocking<T, F>(&self, work: F) -> Result<T, StoreError>
+    /// Runs `work`, which uses one connection, on the blocking pool. It is given up when the future is dropped.
+    pub(super) async fn blocking<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
+        F: FnOnce(&Shared, &Wanted) -> Result<T, StoreError> + Send + 'static,
     {
         let _permit = self.shared.pool.permit().await;
         let shared = Arc::clone(&self.shared);
-        match tokio::task::spawn_blocking(move || work(&shared)).await {
+        let wanted = Wanted::default();
+        let _guard = wanted.guard();
+        self.joined(tokio::task::spawn_blocking(move || work(&shared, &wanted)).await)
+    }
+
+    /// What became of work on the blocking pool. A panic there goes on here.
+    fn joined<T>(
+        &self,
+        joined: Result<Result<T, StoreError>, tokio::task::JoinError>,
+    ) -> Result<T, StoreError> {
+        match joined {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -196,11 +192,12 @@ impl DaemonStore {
 
 impl Shared {
     /// Keeps collectors away from `paths`. That it may not is no reason to stop.
-    fn root(&self, paths: &[StorePath]) {
+    fn root(&self, wanted: &Wanted, paths: &[StorePath]) {
         let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
         let Roots { connection, rooted } = &mut *roots;
         let new: Vec<&StorePath> = paths.iter().filter(|path| !rooted.contains(*path)).collect();
         let Some(open) = connection else { return };
+        open.serve(wanted);
         match open.add_temp_roots(new.iter().copied()) {
             Ok(()) => rooted.extend(new.into_iter().cloned()),
             Err(error) => {
@@ -210,25 +207,77 @@ impl Shared {
         }
     }
 
-    fn stage(&self, info: PathInfo, nar: NarStream, options: StageOptions) -> Result<Staged, StoreError> {
-        let mut sent = info.clone();
-        // It was not built there; and an untrusted client may not say so anyway.
-        sent.ultimate = false;
+    /// Takes in a path that goes by itself.
+    fn send(
+        &self,
+        wanted: &Wanted,
+        info: PathInfo,
+        nar: NarStream,
+        options: StageOptions,
+    ) -> Result<Staged, StoreError> {
+        let sent = as_copied(&info);
         let mut reader = VerifyingReader::new(self, &self.options.store_dir, &info, nar)?;
-        let check = self.options.check_signatures;
-        let added = self
-            .pool
-            .run(|connection| connection.add_to_store_nar(&sent, &mut reader, options.repair, check));
+        let taking = self.taking(options.repair);
+        let added =
+            self.pool.run(wanted, |connection| connection.add_to_store_nar(&sent, &mut reader, taking));
         added.map_err(|error| failed(self, &format!("add '{}'", info.path), error))??;
         drop(reader);
-        Ok(Staged::new(info, Sent))
+        Ok(Staged::new(info, Token::Sent))
+    }
+
+    /// Takes in a path that waits for others.
+    fn keep(&self, info: PathInfo, nar: NarStream, room: Room) -> Result<Staged, StoreError> {
+        let mut reader = VerifyingReader::new(self, &self.options.store_dir, &info, nar)?;
+        // The reader stops at the size that was promised.
+        let mut bytes = Vec::with_capacity(usize::try_from(info.nar_size).unwrap_or(0));
+        if let Err(error) = reader.read_to_end(&mut bytes) {
+            return Err(reader.failure_of(error));
+        }
+        reader.finish()?;
+        drop(reader);
+        let waiting = room.fill(&info.path, bytes);
+        Ok(Staged::new(info, Token::Waiting(waiting)))
+    }
+
+    /// Sends paths that have waited, in one request; where the daemon refuses it, each by itself. One that it does not
+    /// take must not keep the others out; and Nix 2.8 stumbles in such a request over a path that somebody else has
+    /// made valid meanwhile.
+    fn send_together(&self, wanted: &Wanted, batch: &[(PathInfo, WaitingNar)]) -> Result<(), StoreError> {
+        let infos: Vec<PathInfo> = batch.iter().map(|(info, _)| as_copied(info)).collect();
+        let order = references_first(&infos.iter().collect::<Vec<_>>())
+            .map_err(|cycle| backend_error_of(self, "add paths", cycle))?;
+        let ordered: Vec<(&PathInfo, &[u8])> = order
+            .iter()
+            .filter_map(|&place| Some((infos.get(place)?, batch.get(place)?.1.nar.as_slice())))
+            .collect();
+        let taking = self.taking(false);
+        let together = self.pool.run(wanted, |connection| connection.add_multiple_to_store(&ordered, taking));
+        match together {
+            Ok(sent) => return sent,
+            Err(DaemonError::Remote(error)) => tracing::debug!(%error, "sending paths one by one"),
+            Err(broken) => return Err(failed(self, "add paths", broken)),
+        }
+        let mut first_failure = None;
+        for (info, nar) in ordered {
+            let added = self.pool.run(wanted, |connection| connection.add_bytes_to_store(info, nar, taking));
+            let added = added.map_err(|error| failed(self, &format!("add '{}'", info.path), error)).flatten();
+            if let Err(error) = added {
+                first_failure.get_or_insert(error);
+            }
+        }
+        first_failure.map_or(Ok(()), Err)
+    }
+
+    fn taking(&self, repair: bool) -> Taking {
+        Taking { repair, check_signatures: self.options.check_signatures }
     }
 
     /// Passes the NAR of a path on to `writer`.
     fn nar(&self, info: &PathInfo, writer: &mut NarWriter) -> Result<(), StoreError> {
-        self.root(std::slice::from_ref(&info.path));
+        let wanted = Wanted::default();
+        self.root(&wanted, std::slice::from_ref(&info.path));
         let mut hasher = Hasher::new(info.nar_hash.algorithm());
-        let sent = self.pool.run(|connection| {
+        let sent = self.pool.run(&wanted, |connection| {
             let from = connection.nar_from_path(&info.path)?;
             let mut buffer = vec![0; BLOCK];
             let mut left = info.nar_size;
@@ -280,11 +329,11 @@ impl Store for DaemonStore {
 
     async fn path_infos(&self, paths: &[StorePath]) -> Result<HashMap<StorePath, Arc<PathInfo>>, StoreError> {
         let paths = paths.to_vec();
-        self.blocking(move |shared| {
-            shared.root(&paths);
+        self.blocking(move |shared, wanted| {
+            shared.root(wanted, &paths);
             let infos = shared
                 .pool
-                .run(|connection| connection.path_infos(&paths).map(Outcome::Clean))
+                .run(wanted, |connection| connection.path_infos(&paths).map(Outcome::Clean))
                 .map_err(|error| failed(shared, "query path infos", error))?;
             Ok(infos.into_iter().flatten().map(|info| (info.path.clone(), Arc::new(info))).collect())
         })
@@ -293,11 +342,11 @@ impl Store for DaemonStore {
 
     async fn valid_paths(&self, paths: &[StorePath]) -> Result<Vec<StorePath>, StoreError> {
         let paths = paths.to_vec();
-        self.blocking(move |shared| {
-            shared.root(&paths);
+        self.blocking(move |shared, wanted| {
+            shared.root(wanted, &paths);
             let valid = shared
                 .pool
-                .run(|connection| connection.valid_paths(&paths).map(Outcome::Clean))
+                .run(wanted, |connection| connection.valid_paths(&paths, false).map(Outcome::Clean))
                 .map_err(|error| failed(shared, "query valid paths", error))?;
             Ok(paths.into_iter().filter(|path| valid.contains(path)).collect())
         })
@@ -341,8 +390,11 @@ impl Store for DaemonStore {
 
     fn write_behaviour(&self) -> WriteBehaviour {
         // The daemon checks signatures with keys of its own.
-        let mut behaviour = WriteBehaviour::cache();
+        let mut behaviour = WriteBehaviour::database(None);
         behaviour.nar_order = NarOrder::ReferencesFirst;
+        if !self.shared.takes_many {
+            behaviour.publication = Publication::Singly;
+        }
         behaviour
     }
 
@@ -352,19 +404,42 @@ impl Store for DaemonStore {
         nar: NarStream,
         options: StageOptions,
     ) -> Result<Staged, StoreError> {
-        self.blocking(move |shared| shared.stage(info, nar, options)).await
+        let room = if self.shared.takes_many && !options.repair {
+            self.shared.waiting.room(info.nar_size)
+        } else {
+            None
+        };
+        if let Some(room) = room {
+            // Needs no connection.
+            let shared = Arc::clone(&self.shared);
+            return self.joined(tokio::task::spawn_blocking(move || shared.keep(info, nar, room)).await);
+        }
+        self.shared.waiting.departed(&info.references).await;
+        self.blocking(move |shared, wanted| shared.send(wanted, info, nar, options)).await
     }
 
     async fn publish(&self, batch: Vec<Staged>) -> Result<(), StoreError> {
+        let mut waiting = Vec::new();
         for staged in batch {
-            staged.into_parts::<Sent>(self)?;
+            match staged.into_parts::<Token>(self)? {
+                (_, Token::Sent) => {}
+                (info, Token::Waiting(nar)) => waiting.push((info, nar)),
+            }
         }
-        Ok(())
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        self.blocking(move |shared, wanted| shared.send_together(wanted, &waiting)).await
     }
 }
 
+/// A copy was not built where it comes to; and an untrusted client may not say so anyway.
+fn as_copied(info: &PathInfo) -> PathInfo {
+    PathInfo { ultimate: false, ..info.clone() }
+}
+
 /// The error of a request, with what was to be done.
-fn failed(store: &impl fmt::Display, action: &str, error: DaemonError) -> StoreError {
+pub(super) fn failed(store: &impl fmt::Display, action: &str, error: DaemonError) -> StoreError {
     StoreError::Backend { store: store.to_string(), action: action.to_owned(), source: error.into() }
 }
 

@@ -69,3 +69,9 @@ fn json_ids<'a>(ids: impl IntoIterator<Item = &'a i64>) -> String {
     json.push(']');
     json
 }
+
+/// The place in the parameter that a row belongs to: its first column.
+fn place_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<usize> {
+    let place: i64 = row.get(0)?;
+    usize::try_from(place).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, place))
+}

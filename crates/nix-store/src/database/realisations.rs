@@ -4,43 +4,52 @@
 //! Source: `ca-specific-schema.sql` of Nix 2.8 and 2.29 (`Realisations`, by the hash of the derivation), and of Nix
 //! since 2.35 (`BuildTraceV3`, by its path).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
 
 use nars3_store_api::StoreError;
 use nars3_store_path::{BuildTraceEntry, BuildTraceKey, DrvOutput, Realisation, Signature};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
-use super::{parse_path, query_error};
+use super::{PATHS_PER_QUERY, parse_path, place_of, query_error};
 use crate::error::corrupt;
 use crate::layout::Layout;
 
-/// The realisation of `id`, as Nix 2.4 to 2.34 keeps it.
-pub(crate) fn realisation(
+/// The realisations of those of `ids` that have one, as Nix 2.4 to 2.34 keeps them.
+pub(crate) fn realisations(
     layout: &Layout,
     connection: &Connection,
-    id: &DrvOutput,
-) -> Result<Option<Realisation>, StoreError> {
+    ids: &[DrvOutput],
+) -> Result<HashMap<DrvOutput, Realisation>, StoreError> {
     let failed = |error| query_error(layout, error);
+    let mut answer = HashMap::new();
     if !has_table(connection, "Realisations").map_err(failed)? {
-        return Ok(None);
+        return Ok(answer);
     }
-    let row: Option<(i64, String, Option<String>)> = connection
+    let mut statement = connection
         .prepare_cached(
-            "select r.id, v.path, r.signatures from Realisations as r join ValidPaths as v on v.id = r.outputPath \
-             where r.drvPath = ?1 and r.outputName = ?2",
+            "select wanted.key, r.id, v.path, r.signatures from json_each(?1) as wanted \
+             cross join Realisations as r on r.drvPath = json_extract(wanted.value, '$[0]') \
+             and r.outputName = json_extract(wanted.value, '$[1]') \
+             cross join ValidPaths as v on v.id = r.outputPath",
         )
-        .map_err(failed)?
-        .query_row((id.drv_hash.to_base16(), id.output_name()), |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })
-        .optional()
         .map_err(failed)?;
-    let Some((row, out_path, signatures)) = row else { return Ok(None) };
-    let mut realisation = Realisation::new(id.clone(), parse_path(layout, "realisation", &out_path)?);
-    realisation.signatures = parse_signatures(signatures.as_deref());
-    add_dependencies(layout, connection, row, &mut realisation)?;
-    Ok(Some(realisation))
+    for some in ids.chunks(PATHS_PER_QUERY) {
+        let pairs = json_pairs(some.iter().map(|id| (id.drv_hash.to_base16(), id.output_name())));
+        let mut rows = statement.query([pairs]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let place = place_of(row).map_err(failed)?;
+            let number: i64 = row.get(1).map_err(failed)?;
+            let out_path: String = row.get(2).map_err(failed)?;
+            let signatures: Option<String> = row.get(3).map_err(failed)?;
+            let Some(id) = some.get(place) else { continue };
+            let mut realisation = Realisation::new(id.clone(), parse_path(layout, "realisation", &out_path)?);
+            realisation.signatures = parse_signatures(signatures.as_deref());
+            add_dependencies(layout, connection, number, &mut realisation)?;
+            answer.insert(id.clone(), realisation);
+        }
+    }
+    Ok(answer)
 }
 
 fn add_dependencies(
@@ -70,28 +79,45 @@ fn add_dependencies(
     Ok(())
 }
 
-/// The entry of the build trace at `key`, as Nix keeps it since 2.35.
-pub(crate) fn build_trace_entry(
+/// The entries of the build trace at those of `keys` that have one, as Nix keeps them since 2.35.
+pub(crate) fn build_trace_entries(
     layout: &Layout,
     connection: &Connection,
-    key: &BuildTraceKey,
-) -> Result<Option<BuildTraceEntry>, StoreError> {
+    keys: &[BuildTraceKey],
+) -> Result<HashMap<BuildTraceKey, BuildTraceEntry>, StoreError> {
     let failed = |error| query_error(layout, error);
+    let mut answer = HashMap::new();
     if !has_table(connection, "BuildTraceV3").map_err(failed)? {
-        return Ok(None);
+        return Ok(answer);
     }
-    let row: Option<(String, Option<String>)> = connection
+    let mut statement = connection
         .prepare_cached(
-            "select outputPath, signatures from BuildTraceV3 where drvPath = ?1 and outputName = ?2",
+            "select wanted.key, t.outputPath, t.signatures from json_each(?1) as wanted \
+             cross join BuildTraceV3 as t on t.drvPath = json_extract(wanted.value, '$[0]') \
+             and t.outputName = json_extract(wanted.value, '$[1]')",
         )
-        .map_err(failed)?
-        .query_row((key.drv_path.base_name(), key.output_name()), |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()
         .map_err(failed)?;
-    let Some((out_path, signatures)) = row else { return Ok(None) };
-    let mut entry = BuildTraceEntry::new(key.clone(), parse_path(layout, "build trace", &out_path)?);
-    entry.signatures = parse_signatures(signatures.as_deref());
-    Ok(Some(entry))
+    for some in keys.chunks(PATHS_PER_QUERY) {
+        let pairs =
+            json_pairs(some.iter().map(|key| (key.drv_path.base_name().to_owned(), key.output_name())));
+        let mut rows = statement.query([pairs]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let place = place_of(row).map_err(failed)?;
+            let out_path: String = row.get(1).map_err(failed)?;
+            let signatures: Option<String> = row.get(2).map_err(failed)?;
+            let Some(key) = some.get(place) else { continue };
+            let mut entry = BuildTraceEntry::new(key.clone(), parse_path(layout, "build trace", &out_path)?);
+            entry.signatures = parse_signatures(signatures.as_deref());
+            answer.insert(key.clone(), entry);
+        }
+    }
+    Ok(answer)
+}
+
+/// Pairs as one JSON array of arrays. What names derivations and outputs needs no escape.
+fn json_pairs<'a>(pairs: impl Iterator<Item = (String, &'a str)>) -> String {
+    let pairs: Vec<String> = pairs.map(|(first, second)| format!(r#"["{first}","{second}"]"#)).collect();
+    format!("[{}]", pairs.join(","))
 }
 
 fn has_table(connection: &Connection, name: &str) -> rusqlite::Result<bool> {

@@ -93,12 +93,16 @@ impl OwnStore<'_> {
         self.root.join("state")
     }
 
+    pub fn log_dir(&self) -> PathBuf {
+        self.root.join("log")
+    }
+
     pub fn command(&self, program: &str) -> Command {
         let mut command = self.nix.command(program);
         command
             .env("NIX_STORE_DIR", self.store_dir())
             .env("NIX_STATE_DIR", self.state_dir())
-            .env("NIX_LOG_DIR", self.root.join("log"));
+            .env("NIX_LOG_DIR", self.log_dir());
         command
     }
 }

@@ -5,6 +5,9 @@
     reason = "a function with `impl Read` is not general over the lifetime of its input"
 )]
 
+mod builds;
+mod realisations;
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -12,7 +15,7 @@ use nars3_narinfo::PathInfo;
 use nars3_store_path::{ContentAddress, Hash, Signature, StoreDir, StorePath};
 
 use super::error::WireError;
-use super::handshake::read_daemon_info;
+use super::handshake::{read_daemon_info, read_greeting};
 use super::value::{
     read_content_address, read_optional_path, read_path, read_path_info, read_trusted, write_content_address,
     write_optional_path, write_path_info,
@@ -20,28 +23,45 @@ use super::value::{
 use super::wire::{read_list, read_string, write_list, write_number, write_string};
 
 const VERSIONS: [&str; 2] = ["nix-2.29.1", "nix-2.36-dev"];
+const KINDS: [&str; 2] = ["worker-protocol", "common-protocol"];
 
-/// The vectors of one name, of all versions of Nix that have it. Empty where there are none to be had.
-fn vectors(test: &str, name: &str) -> Vec<Vec<u8>> {
+/// The directory of the test data, if it is to be had.
+fn data() -> Option<PathBuf> {
     let data = std::env::var_os("NARS3_TEST_DATA").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
         PathBuf::from,
     );
-    if !data.is_dir() {
+    data.is_dir().then(|| data.join("upstream"))
+}
+
+/// The vectors of one name, of all versions of Nix that have it, with the version. Empty where there are none to be
+/// had.
+fn vectors(test: &str, name: &str) -> Vec<(Vec<u8>, &'static str)> {
+    let Some(data) = data() else {
         let required = std::env::var("NARS3_REQUIRE").unwrap_or_default();
         assert!(!required.split(',').any(|name| name.trim() == "data"), "{test} needs the test data");
         eprintln!("SKIPPED (no test data): {test}");
         return Vec::new();
-    }
-    let found: Vec<Vec<u8>> = VERSIONS
-        .iter()
-        .flat_map(|version| ["worker-protocol", "common-protocol"].map(|kind| (version, kind)))
+    };
+    let found: Vec<_> = VERSIONS
+        .into_iter()
+        .flat_map(|version| KINDS.map(|kind| (version, kind)))
         .filter_map(|(version, kind)| {
-            fs::read(data.join("upstream").join(version).join(kind).join(format!("{name}.bin"))).ok()
+            let bytes = fs::read(data.join(version).join(kind).join(format!("{name}.bin"))).ok()?;
+            Some((bytes, version))
         })
         .collect();
     assert!(!found.is_empty(), "no vector has the name {name}");
     found
+}
+
+/// What is beside a vector, where there is something.
+fn expected_json(version: &str, name: &str) -> Option<serde_json::Value> {
+    let directory = data()?.join(version);
+    let text = KINDS
+        .into_iter()
+        .find_map(|kind| fs::read_to_string(directory.join(kind).join(format!("{name}.json"))).ok())?;
+    Some(serde_json::from_str(&text).expect("JSON"))
 }
 
 /// Checks that each vector of this name is `values`, in either direction.
@@ -52,16 +72,68 @@ fn check<T: std::fmt::Debug + PartialEq>(
     read: impl Fn(&mut &[u8]) -> Result<T, WireError>,
     write: impl Fn(&mut Vec<u8>, &T),
 ) {
-    for bytes in vectors(test, name) {
+    for (bytes, version) in vectors(test, name) {
         let mut from = bytes.as_slice();
         for value in values {
-            assert_eq!(&read(&mut from).expect("well-formed"), value, "{name}");
+            assert_eq!(&read(&mut from).expect("well-formed"), value, "{name} of {version}");
         }
-        assert!(from.is_empty(), "{name} has more values");
+        assert!(from.is_empty(), "{name} of {version} has more values");
         let mut written = Vec::new();
         values.iter().for_each(|value| write(&mut written, value));
-        assert_eq!(written, bytes, "{name}");
+        assert_eq!(written, bytes, "{name} of {version}");
     }
+}
+
+/// No vector is without a test: a new one must not go unnoticed.
+#[test]
+fn every_vector_is_known() {
+    const KNOWN: [&str; 31] = [
+        "build-mode",
+        "build-result-1.27",
+        "build-result-1.28",
+        "build-result-1.29",
+        "build-result-1.29-compat",
+        "build-result-1.37",
+        "build-result-realisation-with-path-not-hash",
+        "client-handshake-info_1_30",
+        "client-handshake-info_1_33",
+        "client-handshake-info_1_35",
+        "content-address",
+        "derived-path-1.29",
+        "derived-path-1.30",
+        "drv-output",
+        "drv-output-realisation-with-path-not-hash",
+        "handshake-to-client",
+        "keyed-build-result-1.29",
+        "optional-content-address",
+        "optional-store-path",
+        "optional-trusted-flag",
+        "realisation",
+        "realisation-realisation-with-path-not-hash",
+        "realisation-with-deps",
+        "set",
+        "store-path",
+        "string",
+        "unkeyed-realisation-realisation-with-path-not-hash",
+        "unkeyed-valid-path-info-1.15",
+        "valid-path-info-1.15",
+        "valid-path-info-1.16",
+        "vector",
+    ];
+    let Some(data) = data() else {
+        vectors("every_vector_is_known", "string");
+        return;
+    };
+    let mut count = 0;
+    for (version, kind) in VERSIONS.into_iter().flat_map(|version| KINDS.map(|kind| (version, kind))) {
+        for entry in fs::read_dir(data.join(version).join(kind)).expect("a directory") {
+            let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
+            let Some(name) = name.strip_suffix(".bin") else { continue };
+            assert!(KNOWN.contains(&name), "no test for {name} of {version}");
+            count += 1;
+        }
+    }
+    assert!(count > 60, "{count} vectors");
 }
 
 fn path(name: &str) -> StorePath {
@@ -99,7 +171,7 @@ fn strings() {
 fn lists() {
     let text = |list: &[&str]| list.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
     for (name, last) in [("vector", ["", "foo", "bar"]), ("set", ["", "bar", "foo"])] {
-        for bytes in vectors("lists", name) {
+        for (bytes, _) in vectors("lists", name) {
             let mut from = bytes.as_slice();
             let read = |from: &mut &[u8]| {
                 read_list::<_, String, Vec<String>>(from, |from| read_string(from, "string"))
@@ -175,26 +247,44 @@ fn trust_and_handshake() {
         "optional-trusted-flag",
         &[None, Some(true), Some(false)],
         |from| read_trusted(from),
-        |to, value| {
-            write_number(to, value.map_or(0, |trusted| if trusted { 1 } else { 2 })).expect("into memory");
-        },
+        |to, value| write_trusted(to, *value),
     );
-    let version = Some("nix-1.2.3".to_owned());
+    let [foo, bar] = ["foo", "bar"].map(|version| Some(version.to_owned()));
     for (name, minor, known) in [
         ("client-handshake-info_1_30", 30, vec![(None, None)]),
-        ("client-handshake-info_1_33", 33, vec![(version.clone(), None)]),
-        ("client-handshake-info_1_35", 35, vec![(version.clone(), Some(true)), (version, Some(false))]),
+        ("client-handshake-info_1_33", 33, vec![(foo.clone(), None), (bar.clone(), None)]),
+        ("client-handshake-info_1_35", 35, vec![(foo, Some(false)), (bar, Some(true))]),
     ] {
-        for bytes in vectors("trust_and_handshake", name) {
-            let mut from = bytes.as_slice();
-            // The same daemon may come more than once in a vector: what it says of itself is all that varies.
-            while !from.is_empty() {
-                let info = read_daemon_info(&mut from, minor).expect("well-formed");
-                assert!(known.iter().any(|expected| expected.1 == info.1), "{name}: {info:?}");
-                assert_eq!(info.0.is_some(), minor >= 33, "{name}: {info:?}");
-            }
-        }
+        check(
+            "trust_and_handshake",
+            name,
+            &known,
+            |from| read_daemon_info(from, minor),
+            |to, (version, trusted)| {
+                if let Some(version) = version {
+                    write_string(to, version).expect("into memory");
+                }
+                if minor >= 35 {
+                    write_trusted(to, *trusted);
+                }
+            },
+        );
     }
+    // That of a daemon which is too old to be spoken to.
+    check(
+        "trust_and_handshake",
+        "handshake-to-client",
+        &[(1, 10)],
+        |from| read_greeting(from),
+        |to, (major, minor)| {
+            write_number(to, 0x6478_696f).expect("into memory");
+            write_number(to, major << 8 | minor).expect("into memory");
+        },
+    );
+}
+
+fn write_trusted(to: &mut Vec<u8>, trusted: Option<bool>) {
+    write_number(to, trusted.map_or(0, |trusted| if trusted { 1 } else { 2 })).expect("into memory");
 }
 
 /// The values of `valid-path-info-1.16`, the newest form.
@@ -223,7 +313,7 @@ fn path_infos() -> [PathInfo; 3] {
 #[test]
 fn path_infos_of_the_newest_form() {
     let store_dir = StoreDir::default();
-    for bytes in vectors("path_infos_of_the_newest_form", "valid-path-info-1.16") {
+    for (bytes, _) in vectors("path_infos_of_the_newest_form", "valid-path-info-1.16") {
         let mut from = bytes.as_slice();
         let mut written = Vec::new();
         for expected in path_infos() {
@@ -246,7 +336,7 @@ fn path_infos_of_the_newest_form() {
 fn path_infos_of_the_oldest_form() {
     let store_dir = StoreDir::default();
     for (name, keyed) in [("valid-path-info-1.15", true), ("unkeyed-valid-path-info-1.15", false)] {
-        for bytes in vectors("path_infos_of_the_oldest_form", name) {
+        for (bytes, _) in vectors("path_infos_of_the_oldest_form", name) {
             let mut from = bytes.as_slice();
             let mut written = Vec::new();
             for derived in [false, true] {

@@ -3,8 +3,10 @@
 
 use nars3_store_path::StoreDir;
 
-use super::handshake::shake_hands;
+use super::build::{read_build_result, read_derived_path};
+use super::handshake::{Agreement, shake_hands};
 use super::message::read_message;
+use super::realisation::{read_build_trace_entry, read_realisation};
 use super::value::{read_path, read_path_info, read_paths};
 use super::wire::{write_list, write_number, write_string};
 
@@ -30,6 +32,9 @@ fn answers() -> Vec<Vec<u8>> {
     let mut activity = Vec::new();
     let mut info = Vec::new();
     let mut greeting = Vec::new();
+    let mut entry = Vec::new();
+    let mut realisation = Vec::new();
+    let mut result = Vec::new();
     let mut write = || -> std::io::Result<()> {
         write_number(&mut error, 0x6378_7470)?;
         write_string(&mut error, "Error")?;
@@ -62,16 +67,34 @@ fn answers() -> Vec<Vec<u8>> {
         write_number(&mut greeting, 0x126)?;
         write_list(&mut greeting, ["feature"].into_iter(), write_string)?;
         write_string(&mut greeting, "2.29.1")?;
-        write_number(&mut greeting, 1)
+        write_number(&mut greeting, 1)?;
+
+        write_string(&mut entry, format!("{PATH}.drv"))?;
+        write_string(&mut entry, "out")?;
+        write_string(&mut entry, PATH)?;
+        write_list(&mut entry, ["key-1:AAAA"].into_iter(), write_string)?;
+
+        let id = format!("sha256:{}!out", "0".repeat(64));
+        let json = format!(r#"{{"id":"{id}","outPath":"{}"}}"#, PATH.trim_start_matches("/nix/store/"));
+        write_string(&mut realisation, &json)?;
+
+        write_number(&mut result, 0)?;
+        write_string(&mut result, "")?;
+        for number in [1, 0, 30, 50, 1, 7, 0, 1] {
+            write_number(&mut result, number)?;
+        }
+        write_string(&mut result, id)?;
+        write_string(&mut result, json)
     };
     write().expect("into memory");
-    vec![error, activity, info, greeting]
+    vec![error, activity, info, greeting, entry, realisation, result]
 }
 
 /// Reads `bytes` as everything that they could be. How many of the readings succeed.
 fn read_all_ways(bytes: &[u8]) -> usize {
     let store_dir = StoreDir::default();
     let path = PATH.trim_start_matches("/nix/store/").parse().expect("well-formed");
+    let agreement = Agreement::of(37, false);
     let ways = [
         read_message(&mut &*bytes, 34).is_ok(),
         read_message(&mut &*bytes, 21).is_ok(),
@@ -79,6 +102,10 @@ fn read_all_ways(bytes: &[u8]) -> usize {
         read_paths(&mut &*bytes, &store_dir).is_ok(),
         read_path(&mut &*bytes, &store_dir).is_ok(),
         shake_hands(&mut &*bytes, &mut Vec::new()).is_ok(),
+        read_build_trace_entry(&mut &*bytes, &store_dir).is_ok(),
+        read_realisation(&mut &*bytes).is_ok(),
+        read_derived_path(&mut &*bytes, &store_dir, 38).is_ok(),
+        read_build_result(&mut &*bytes, &store_dir, &agreement).is_ok(),
     ];
     ways.into_iter().filter(|succeeded| *succeeded).count()
 }

@@ -12,19 +12,31 @@ use super::error::WireError;
 const MAX_STRING: u64 = 64 * 1024 * 1024;
 
 /// Reads one number.
-pub(crate) fn read_number(from: &mut impl Read) -> Result<u64, WireError> {
+///
+/// # Errors
+///
+/// [`WireError::Io`] when there are not 8 bytes more. So for all that follow.
+pub fn read_number(from: &mut impl Read) -> Result<u64, WireError> {
     let mut bytes = [0; 8];
     from.read_exact(&mut bytes)?;
     Ok(u64::from_le_bytes(bytes))
 }
 
 /// Reads a truth value. Like Nix, takes any number but 0 for true.
-pub(crate) fn read_bool(from: &mut impl Read) -> Result<bool, WireError> {
+///
+/// # Errors
+///
+/// As [`read_number`].
+pub fn read_bool(from: &mut impl Read) -> Result<bool, WireError> {
     Ok(read_number(from)? != 0)
 }
 
 /// Reads the bytes of a string; `what` it is goes into the error.
-pub(crate) fn read_bytes(from: &mut impl Read, what: &'static str) -> Result<Vec<u8>, WireError> {
+///
+/// # Errors
+///
+/// [`WireError::TooLong`] beyond 64 MiB, [`WireError::Padding`] when what follows up to the multiple of 8 is not zero.
+pub fn read_bytes(from: &mut impl Read, what: &'static str) -> Result<Vec<u8>, WireError> {
     let length = read_number(from)?;
     if length > MAX_STRING {
         return Err(WireError::TooLong { what, length, limit: MAX_STRING });
@@ -39,17 +51,51 @@ pub(crate) fn read_bytes(from: &mut impl Read, what: &'static str) -> Result<Vec
 }
 
 /// Reads a string.
-pub(crate) fn read_string(from: &mut impl Read, what: &'static str) -> Result<String, WireError> {
+///
+/// # Errors
+///
+/// As [`read_bytes`], and [`WireError::NotUtf8`].
+pub fn read_string(from: &mut impl Read, what: &'static str) -> Result<String, WireError> {
     String::from_utf8(read_bytes(from, what)?)
         .map_err(|error| WireError::NotUtf8 { what, found: error.into_bytes() })
 }
 
 /// Reads a list, element by element.
-pub(crate) fn read_list<R: Read, T, C: Default + Extend<T>>(
+///
+/// # Errors
+///
+/// Those of the elements.
+pub fn read_list<R: Read, T, C: Default + Extend<T>>(
     from: &mut R,
-    mut element: impl FnMut(&mut R) -> Result<T, WireError>,
+    element: impl FnMut(&mut R) -> Result<T, WireError>,
 ) -> Result<C, WireError> {
     let count = read_number(from)?;
+    read_elements(from, count, element)
+}
+
+/// Reads a list that has no reason to be longer than `limit`; `what` its elements are goes into the error.
+///
+/// # Errors
+///
+/// [`WireError::TooMany`], and those of the elements.
+pub fn read_list_of_up_to<R: Read, T, C: Default + Extend<T>>(
+    from: &mut R,
+    what: &'static str,
+    limit: usize,
+    element: impl FnMut(&mut R) -> Result<T, WireError>,
+) -> Result<C, WireError> {
+    let count = read_number(from)?;
+    if count > limit as u64 {
+        return Err(WireError::TooMany { what, count, limit });
+    }
+    read_elements(from, count, element)
+}
+
+fn read_elements<R: Read, T, C: Default + Extend<T>>(
+    from: &mut R,
+    count: u64,
+    mut element: impl FnMut(&mut R) -> Result<T, WireError>,
+) -> Result<C, WireError> {
     let mut list = C::default();
     for _ in 0..count {
         list.extend([element(from)?]);
@@ -73,17 +119,29 @@ fn padding_after(length: u64) -> usize {
 }
 
 /// Writes one number.
-pub(crate) fn write_number(to: &mut impl Write, number: u64) -> io::Result<()> {
+///
+/// # Errors
+///
+/// Those of `to`.
+pub fn write_number(to: &mut impl Write, number: u64) -> io::Result<()> {
     to.write_all(&number.to_le_bytes())
 }
 
 /// Writes a truth value.
-pub(crate) fn write_bool(to: &mut impl Write, value: bool) -> io::Result<()> {
+///
+/// # Errors
+///
+/// Those of `to`.
+pub fn write_bool(to: &mut impl Write, value: bool) -> io::Result<()> {
     write_number(to, u64::from(value))
 }
 
 /// Writes a string.
-pub(crate) fn write_string(to: &mut impl Write, string: impl AsRef<[u8]>) -> io::Result<()> {
+///
+/// # Errors
+///
+/// Those of `to`.
+pub fn write_string(to: &mut impl Write, string: impl AsRef<[u8]>) -> io::Result<()> {
     let bytes = string.as_ref();
     let length = bytes.len() as u64;
     write_number(to, length)?;
@@ -92,7 +150,11 @@ pub(crate) fn write_string(to: &mut impl Write, string: impl AsRef<[u8]>) -> io:
 }
 
 /// Writes a list, element by element.
-pub(crate) fn write_list<W: Write, T>(
+///
+/// # Errors
+///
+/// Those of `to`.
+pub fn write_list<W: Write, T>(
     to: &mut W,
     list: impl ExactSizeIterator<Item = T>,
     mut element: impl FnMut(&mut W, T) -> io::Result<()>,

@@ -6,17 +6,22 @@ use super::wire::write_number;
 
 /// Turns what is written to it into frames, one for each write.
 #[derive(Debug)]
-pub(crate) struct FramedWriter<W: Write> {
+pub struct FramedWriter<W: Write> {
     inner: W,
 }
 
 impl<W: Write> FramedWriter<W> {
-    pub(crate) fn new(inner: W) -> Self {
+    /// Nothing is written yet.
+    pub fn new(inner: W) -> Self {
         Self { inner }
     }
 
     /// Writes the end mark. Without it the daemon waits for more.
-    pub(crate) fn finish(mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// Those of what is written to.
+    pub fn finish(mut self) -> io::Result<()> {
         write_number(&mut self.inner, 0)?;
         self.inner.flush()
     }

@@ -21,6 +21,16 @@ pub enum WireError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// A list is longer than what is believed.
+    #[error("{count} {what}, the limit is {limit}")]
+    TooMany {
+        /// What its elements are.
+        what: &'static str,
+        /// How many are announced.
+        count: u64,
+        /// How many there may be.
+        limit: usize,
+    },
     /// The bytes after a string, up to the multiple of 8, are not zero.
     #[error("the padding of a string is not zero")]
     Padding,
@@ -50,6 +60,24 @@ pub enum WireError {
         /// What is wrong with it.
         #[source]
         source: StorePathError,
+    },
+    /// A text is not what its place asks for.
+    #[error("{what} should not be '{found}': {reason}")]
+    BadText {
+        /// What the text is.
+        what: &'static str,
+        /// What it is, cut where it is long.
+        found: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The daemon does not have what the value needs.
+    #[error("the nix-daemon does not know {what}: it lacks the protocol feature '{feature}'")]
+    NoFeature {
+        /// What was to be sent.
+        what: &'static str,
+        /// The feature that is missing.
+        feature: &'static str,
     },
     /// A hash is none.
     #[error("'{found}' should be a SHA-256 hash in base 16")]
@@ -113,5 +141,14 @@ pub enum DaemonError {
 impl From<io::Error> for DaemonError {
     fn from(error: io::Error) -> Self {
         Self::Wire(WireError::Io(error))
+    }
+}
+
+/// The text, cut where it is too long for an error.
+pub(crate) fn excerpt(text: &str) -> String {
+    const LIMIT: usize = 200;
+    match text.char_indices().nth(LIMIT) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }

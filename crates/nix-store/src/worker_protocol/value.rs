@@ -16,13 +16,21 @@ use super::wire::{
 const SIGNATURES_SINCE: u64 = 16;
 
 /// Reads a store path.
-pub(crate) fn read_path(from: &mut impl Read, store_dir: &StoreDir) -> Result<StorePath, WireError> {
+///
+/// # Errors
+///
+/// When it is none, or not whole.
+pub fn read_path(from: &mut impl Read, store_dir: &StoreDir) -> Result<StorePath, WireError> {
     let found = read_string(from, "a store path")?;
     store_dir.parse(&found).map_err(|source| WireError::BadPath { found, source })
 }
 
 /// Reads a store path, or an empty string for none.
-pub(crate) fn read_optional_path(
+///
+/// # Errors
+///
+/// When it is none, or not whole.
+pub fn read_optional_path(
     from: &mut impl Read,
     store_dir: &StoreDir,
 ) -> Result<Option<StorePath>, WireError> {
@@ -34,7 +42,11 @@ pub(crate) fn read_optional_path(
 }
 
 /// Writes a store path, or an empty string for none.
-pub(crate) fn write_optional_path(
+///
+/// # Errors
+///
+/// Those of `to`.
+pub fn write_optional_path(
     to: &mut impl Write,
     store_dir: &StoreDir,
     path: Option<&StorePath>,
@@ -43,15 +55,20 @@ pub(crate) fn write_optional_path(
 }
 
 /// Reads a set of store paths.
-pub(crate) fn read_paths(
-    from: &mut impl Read,
-    store_dir: &StoreDir,
-) -> Result<BTreeSet<StorePath>, WireError> {
+///
+/// # Errors
+///
+/// When it is none, or not whole.
+pub fn read_paths(from: &mut impl Read, store_dir: &StoreDir) -> Result<BTreeSet<StorePath>, WireError> {
     read_list(from, |from| read_path(from, store_dir))
 }
 
 /// Writes store paths.
-pub(crate) fn write_paths<'a>(
+///
+/// # Errors
+///
+/// Those of `to`.
+pub fn write_paths<'a>(
     to: &mut impl Write,
     store_dir: &StoreDir,
     paths: impl ExactSizeIterator<Item = &'a StorePath>,
@@ -60,7 +77,11 @@ pub(crate) fn write_paths<'a>(
 }
 
 /// Reads a content address, or an empty string for none.
-pub(crate) fn read_content_address(from: &mut impl Read) -> Result<Option<ContentAddress>, WireError> {
+///
+/// # Errors
+///
+/// When it is none, or not whole.
+pub fn read_content_address(from: &mut impl Read) -> Result<Option<ContentAddress>, WireError> {
     let found = read_string(from, "a content address")?;
     if found.is_empty() {
         return Ok(None);
@@ -71,12 +92,20 @@ pub(crate) fn read_content_address(from: &mut impl Read) -> Result<Option<Conten
 }
 
 /// Writes a content address, or an empty string for none.
-pub(crate) fn write_content_address(to: &mut impl Write, ca: Option<&ContentAddress>) -> io::Result<()> {
+///
+/// # Errors
+///
+/// Those of `to`.
+pub fn write_content_address(to: &mut impl Write, ca: Option<&ContentAddress>) -> io::Result<()> {
     write_string(to, ca.map(ToString::to_string).unwrap_or_default())
 }
 
 /// Reads whether the daemon trusts us; it may not say.
-pub(crate) fn read_trusted(from: &mut impl Read) -> Result<Option<bool>, WireError> {
+///
+/// # Errors
+///
+/// When it is none, or not whole.
+pub fn read_trusted(from: &mut impl Read) -> Result<Option<bool>, WireError> {
     match read_number(from)? {
         0 => Ok(None),
         1 => Ok(Some(true)),
@@ -86,7 +115,11 @@ pub(crate) fn read_trusted(from: &mut impl Read) -> Result<Option<bool>, WireErr
 }
 
 /// Reads what a daemon knows of `path`.
-pub(crate) fn read_path_info(
+///
+/// # Errors
+///
+/// When it is none, or not whole.
+pub fn read_path_info(
     from: &mut impl Read,
     store_dir: &StoreDir,
     minor: u64,
@@ -102,7 +135,11 @@ pub(crate) fn read_path_info(
     let mut info = PathInfo::new(path, nar_hash, nar_size);
     info.deriver = deriver;
     info.references = references;
-    info.registration_time = i64::try_from(registration_time).ok();
+    info.registration_time = Some(i64::try_from(registration_time).map_err(|_| WireError::BadNumber {
+        what: "the registration time",
+        expected: "seconds since 1970",
+        found: registration_time,
+    })?);
     if minor >= SIGNATURES_SINCE {
         info.ultimate = read_bool(from)?;
         info.signatures = read_list(from, |from| Ok(Signature::new(&read_string(from, "a signature")?)))?;
@@ -112,7 +149,11 @@ pub(crate) fn read_path_info(
 }
 
 /// Writes what is known of a path, without the path itself.
-pub(crate) fn write_path_info(
+///
+/// # Errors
+///
+/// Those of `to`.
+pub fn write_path_info(
     to: &mut impl Write,
     store_dir: &StoreDir,
     minor: u64,

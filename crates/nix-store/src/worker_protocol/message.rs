@@ -21,7 +21,7 @@ const STRUCTURED_ERRORS_SINCE: u64 = 26;
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Message {
+pub enum Message {
     /// A line for the log.
     Log(String),
     /// Something that takes time begins; the text says what.
@@ -39,7 +39,11 @@ pub(crate) enum Message {
 }
 
 /// Reads one message of a daemon that speaks protocol 1.`minor`.
-pub(crate) fn read_message(from: &mut impl Read, minor: u64) -> Result<Message, WireError> {
+///
+/// # Errors
+///
+/// When it is none of the protocol's, or not whole.
+pub fn read_message(from: &mut impl Read, minor: u64) -> Result<Message, WireError> {
     match read_number(from)? {
         NEXT => Ok(Message::Log(text(&read_bytes(from, "a log line")?))),
         READ => Ok(Message::Read(read_number(from)?)),
@@ -125,8 +129,8 @@ fn text(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wire::{write_number, write_string};
     use super::*;
+    use crate::worker_protocol::wire::{write_number, write_string};
 
     #[test]
     fn an_error_of_either_age_is_understood() {
