@@ -22,6 +22,7 @@
 //! | `commands` | one file a command |
 //! | `settings` | environment, `nix.conf`, keys: everything that is not on the command line |
 //! | `stores` | a store URL becomes an open store |
+//! | `store_mount` | a store of this machine that is mounted read-only |
 //! | `installable` | a path on the command line becomes a store path |
 //! | `progress`, `logging`, `output` | bars, log lines, standard output |
 //! | `hints` | what can be done about an error of S3 |
@@ -37,6 +38,7 @@ mod output;
 mod progress;
 mod run;
 mod settings;
+mod store_mount;
 mod stores;
 
 pub use args::command;

@@ -16,7 +16,7 @@ use crate::commands;
 use crate::error::CliResult;
 use crate::progress::{ProgressMode, Screen};
 use crate::settings::{Environment, NixSettings, load_nix_settings};
-use crate::{logging, progress};
+use crate::{logging, progress, store_mount};
 
 /// What a shell expects of a command that Ctrl-C ended: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -67,6 +67,7 @@ fn start(cli: Cli, screen: &Screen) -> CliResult<ExitCode> {
         Ok(done) => return done.map(|()| ExitCode::SUCCESS),
         Err(command) => command,
     };
+    store_mount::prepare(&command);
     let environment = Environment::of_process();
     let nix = load_nix_settings(&environment)?;
     let mode = if cli.global.quiet { ProgressMode::None } else { cli.global.progress };

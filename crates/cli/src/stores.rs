@@ -14,7 +14,7 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 
-use crate::error::{CliResult, ResultExt};
+use crate::error::{CliError, CliResult, ResultExt};
 use crate::run::Context;
 use crate::settings::{s3_client, secret_keys, trusted_public_keys};
 
@@ -36,13 +36,23 @@ pub(crate) enum Purpose<'a> {
         secret_key_files: &'a [PathBuf],
         /// Whether a daemon is to check signatures: not `--no-check-sigs`.
         check_signatures: bool,
+        /// `--optimise`.
+        optimise: bool,
     },
 }
 
 impl Purpose<'_> {
     /// To write to it, with keys from the environment and the URL only.
-    pub(crate) const WRITE: Self =
-        Purpose::Write { trusted_public_keys: &[], secret_key_files: &[], check_signatures: true };
+    pub(crate) const WRITE: Self = Purpose::Write {
+        trusted_public_keys: &[],
+        secret_key_files: &[],
+        check_signatures: true,
+        optimise: false,
+    };
+
+    fn optimise(self) -> bool {
+        matches!(self, Purpose::Write { optimise: true, .. })
+    }
 }
 
 /// An open store, and what its URL said of it.
@@ -116,6 +126,10 @@ async fn open(
     }
     let mut url = parsed.url;
     url.resolve_relative(&std::env::current_dir()?);
+    if purpose.optimise() && !matches!(url.kind, StoreKind::Local(_) | StoreKind::Auto(_)) {
+        return Err(CliError::new(format!("--optimise is for stores on this machine, and '{text}' is none"))
+            .hint("a nix-daemon shares equal files where its nix.conf has auto-optimise-store"));
+    }
     match &url.kind {
         StoreKind::S3(settings) => {
             let objects = s3_objects(settings, context).await?;
@@ -157,6 +171,12 @@ async fn open(
                 "without Nix on this machine, name a store: local?root=DIR, s3://BUCKET or file:///DIR"
                     .to_owned()
             })?;
+            if purpose.optimise() && store.writes_through_daemon() {
+                tracing::warn!(
+                    "--optimise is left to the nix-daemon, which shares equal files where its nix.conf has \
+                     auto-optimise-store"
+                );
+            }
             Ok(opened(store, &url))
         }
     }
@@ -267,6 +287,8 @@ fn local_options(
         Purpose::Read | Purpose::Preview => options.read_only = true,
         Purpose::Write { trusted_public_keys: arguments, .. } => {
             options.read_only = settings.read_only;
+            options.optimise =
+                purpose.optimise() || context.nix.flag("auto-optimise-store")?.unwrap_or(false);
             options.required_signatures = if settings.require_sigs == Some(false) {
                 None
             } else {
@@ -282,6 +304,7 @@ fn daemon_options(url: &StoreUrl, settings: &DaemonSettings, purpose: Purpose<'_
         socket: settings.socket_path(),
         store_dir: url.store.store_dir.clone(),
         check_signatures: !matches!(purpose, Purpose::Write { check_signatures: false, .. }),
+        log_dir: settings.log.clone().unwrap_or(DaemonStoreOptions::default().log_dir),
         ..DaemonStoreOptions::default()
     }
 }

@@ -37,6 +37,14 @@ pub(crate) struct CopyArgs {
     /// Replace what the destination has
     #[arg(long)]
     pub(crate) repair: bool,
+    /// Hard-link files that are equal to one that the destination has already
+    #[arg(
+        long,
+        long_help = "Hard-link files that are equal to one that the destination has already, as nix-store --optimise \
+        does it afterwards. For stores on this machine that are written to directly; auto-optimise-store of nix.conf \
+        does the same for every copy."
+    )]
+    pub(crate) optimise: bool,
     /// Go on after a path has failed, with all that do not depend on it
     #[arg(long)]
     pub(crate) keep_going: bool,

@@ -23,6 +23,7 @@ pub(crate) async fn run(args: AddArgs, context: &Context) -> CliResult {
         trusted_public_keys: &[],
         secret_key_files: &args.secret_key_file,
         check_signatures: true,
+        optimise: false,
     };
     let store = open_store(&args.to, purpose, context).await?.store;
     let name = match &args.name {

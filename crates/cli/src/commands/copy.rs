@@ -25,6 +25,7 @@ pub(crate) async fn run(args: CopyArgs, context: &Context) -> CliResult {
         trusted_public_keys: &args.trust.trusted_public_keys,
         secret_key_files: &args.secret_key_file,
         check_signatures: !args.trust.no_check_sigs && !trusted_source,
+        optimise: args.optimise,
     };
     let purpose = if args.dry_run { Purpose::Preview } else { writing };
     let destination = open_store(destination, purpose, context).await?.store;
