@@ -270,6 +270,10 @@ impl<'a> Pipeline<'a> {
 
     fn take_published(&mut self, batch: Vec<PathInfoSummary>) {
         self.publishing -= 1;
+        self.note_published(batch);
+    }
+
+    fn note_published(&mut self, batch: Vec<PathInfoSummary>) {
         for PathInfoSummary { path, nar_size } in batch {
             self.progress.report(Event::PathFinished { path: &path, nar_size });
             self.report.nar_bytes += nar_size;
@@ -282,8 +286,12 @@ impl<'a> Pipeline<'a> {
 
     fn take_failed_batch(&mut self, batch: Vec<PathInfoSummary>, error: StoreError) -> Result<(), CopyError> {
         if !self.options.keep_going {
-            return Err(error.into());
+            return Err(error.into_first().into());
         }
+        let error = match error {
+            StoreError::Refused { refused, .. } => return self.take_refusals(batch, refused),
+            other => other,
+        };
         // The store says which path of the batch is at fault only in words; all of it is invisible, so all has failed.
         let mut batch = batch.into_iter();
         if let Some(first) = batch.next() {
@@ -291,6 +299,28 @@ impl<'a> Pipeline<'a> {
         }
         for rest in batch {
             self.note_failure(&rest.path, None);
+        }
+        Ok(())
+    }
+
+    /// Some paths of a batch have become valid, and some have not.
+    fn take_refusals(
+        &mut self,
+        batch: Vec<PathInfoSummary>,
+        refused: Vec<(StorePath, StoreError)>,
+    ) -> Result<(), CopyError> {
+        let (failed, published): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|one| refused.iter().any(|(path, _)| *path == one.path));
+        self.note_published(published);
+        for (path, error) in refused {
+            // Whoever refers to a refused path is not at fault.
+            let dependant = matches!(&error, StoreError::MissingReference { reference, .. }
+                if failed.iter().any(|one| one.path == *reference));
+            if dependant {
+                self.note_failure(&path, None);
+            } else {
+                self.take_failure(&path, error)?;
+            }
         }
         Ok(())
     }

@@ -48,6 +48,8 @@ pub(crate) struct MemoryStore {
     paths: Mutex<Paths>,
     /// Paths whose staging fails.
     pub(crate) cursed: Vec<StorePath>,
+    /// Paths that are not taken when they are published, while others of their batch are.
+    pub(crate) refused: Vec<StorePath>,
 }
 
 impl MemoryStore {
@@ -58,6 +60,7 @@ impl MemoryStore {
             behaviour: WriteBehaviour::cache(),
             paths: Mutex::default(),
             cursed: Vec::new(),
+            refused: Vec::new(),
         }
     }
 
@@ -153,6 +156,21 @@ impl Store for MemoryStore {
         }
         let batch: BTreeSet<StorePath> = new.iter().map(|(info, _)| info.path.clone()).collect();
         let mut paths = self.paths.lock().unwrap();
+        let mut refused = Vec::new();
+        new.retain(|(info, _)| {
+            let missing = info.references.iter().find(|path| self.refused.contains(*path));
+            let error = match missing {
+                _ if self.refused.contains(&info.path) => StoreError::NarInterrupted,
+                Some(reference) => StoreError::MissingReference {
+                    store: self.to_string(),
+                    path: info.path.clone(),
+                    reference: reference.clone(),
+                },
+                None => return true,
+            };
+            refused.push((info.path.clone(), error));
+            false
+        });
         for (info, _) in &new {
             for reference in &info.references {
                 if !batch.contains(reference) && !paths.contains_key(reference) {
@@ -165,6 +183,9 @@ impl Store for MemoryStore {
             }
         }
         paths.extend(new.into_iter().map(|(info, nar)| (info.path.clone(), (Arc::new(info), nar))));
+        if !refused.is_empty() {
+            return Err(StoreError::Refused { store: self.to_string(), refused });
+        }
         Ok(())
     }
 }

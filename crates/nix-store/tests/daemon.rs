@@ -222,13 +222,19 @@ async fn child_that_is_not_trusted() {
     // A small one goes with others, and keeps none of them out.
     let mut signed_too = Sample::file("signed-too", "y", &[]);
     signed_too.info.sign(&store_dir, &key()).expect("signed");
+    let small_unsigned = Sample::file("small-unsigned", "x", &[]);
+    let mut needs_it = Sample::file("needs-it", "z", &[small_unsigned.path()]);
+    needs_it.info.sign(&store_dir, &key()).expect("signed");
     let mut batch = Vec::new();
-    for sample in [&signed_too, &Sample::file("small-unsigned", "x", &[])] {
+    for sample in [&signed_too, &needs_it, &small_unsigned] {
         let options = StageOptions::default();
         batch.push(store.stage(sample.info.clone(), sample.stream(), options).await.expect("not sent yet"));
     }
     let error = store.publish(batch).await.expect_err("nobody signed one of them");
     assert!(message(&error).contains("signature"), "{}", message(&error));
+    let StoreError::Refused { refused, .. } = error else { panic!("{error:?}") };
+    let refused: Vec<_> = refused.iter().map(|(path, _)| path).collect();
+    assert_eq!(refused, [small_unsigned.path(), needs_it.path()], "and not the others");
     assert!(store.path_info(signed_too.path()).await.expect("query").is_some());
     // The same connection goes on.
     let mut signed = Sample::file("signed", "x", &[]);

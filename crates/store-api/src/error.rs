@@ -138,6 +138,14 @@ pub enum StoreError {
         /// The store directory it has.
         actual: String,
     },
+    /// Some paths of a batch were refused. Those that are not named here have become valid.
+    #[error("'{store}' refuses {} of the paths, first {}", refused.len(), first_refusal(refused))]
+    Refused {
+        /// The store that was written to.
+        store: String,
+        /// Each path that did not become valid, and why.
+        refused: Vec<(StorePath, Self)>,
+    },
     /// This kind of store cannot do that.
     #[error("store '{store}' cannot {operation}")]
     Unsupported {
@@ -173,7 +181,21 @@ pub enum StoreError {
     },
 }
 
+/// The first refusal, in one line.
+fn first_refusal(refused: &[(StorePath, StoreError)]) -> String {
+    refused.first().map(|(path, error)| format!("'{path}': {}", error.with_causes())).unwrap_or_default()
+}
+
 impl StoreError {
+    /// The first refusal, where there may be several; any other error as it is.
+    #[must_use]
+    pub fn into_first(self) -> Self {
+        match self {
+            Self::Refused { mut refused, .. } if !refused.is_empty() => refused.swap_remove(0).1,
+            other => other,
+        }
+    }
+
     /// The error with its causes, in one line: for reports of many failures.
     pub fn with_causes(&self) -> String {
         let mut text = self.to_string();
@@ -206,6 +228,17 @@ mod tests {
     fn an_error_survives_the_way_through_io() {
         let carried = StoreError::NarInterrupted.into_carrier();
         assert!(matches!(StoreError::from_carrier(carried), Ok(StoreError::NarInterrupted)));
+    }
+
+    #[test]
+    fn a_batch_tells_its_first_refusal() {
+        let name = format!("{}-x", "a".repeat(32));
+        let path = StorePath::from_base_name(&name).expect("well-formed");
+        let refused = vec![(path.clone(), StoreError::NarInterrupted), (path, StoreError::NarInterrupted)];
+        let error = StoreError::Refused { store: "daemon".to_owned(), refused };
+        let told = error.to_string();
+        assert!(told.contains("refuses 2") && told.contains(&name) && told.contains("sender"), "{told}");
+        assert!(matches!(error.into_first(), StoreError::NarInterrupted));
     }
 
     #[test]

@@ -132,6 +132,8 @@ pub trait Store: fmt::Debug + fmt::Display + Send + Sync {
     ) -> Result<Staged, StoreError>;
 
     /// Makes staged paths valid. Each reference of each must be valid already or, where `Publication::InBatches`, in
-    /// the same batch; otherwise `StoreError::MissingReference`, and nothing of the batch has become visible.
+    /// the same batch; otherwise `StoreError::MissingReference`, and nothing of the batch has become visible. A store
+    /// whose paths become valid one by one (a nix-daemon) answers `StoreError::Refused`, and those that it does not
+    /// name are valid.
     async fn publish(&self, batch: Vec<Staged>) -> Result<(), StoreError>;
 }

@@ -104,6 +104,40 @@ async fn keep_going_copies_all_that_does_not_depend_on_the_failure() {
 }
 
 #[tokio::test]
+async fn of_a_batch_only_what_was_refused_has_failed() {
+    let source = MemoryStore::new("source");
+    source.insert("good", &[]);
+    source.insert("bad", &[]);
+    source.insert("needs-bad", &["bad"]);
+    source.insert("fine", &["good"]);
+    let roots = [path("needs-bad"), path("fine")];
+    let source: Arc<dyn Store> = Arc::new(source);
+    for keep_going in [true, false] {
+        let mut destination = database();
+        destination.refused.push(path("bad"));
+        let destination = Arc::new(destination);
+        let dynamic: Arc<dyn Store> = Arc::clone(&destination) as _;
+        let options = CopyOptions { keep_going, ..CopyOptions::default() };
+        let error = copy(&source, &dynamic, &roots, &options, Arc::new(NoProgress)).await.unwrap_err();
+        match error {
+            CopyError::Partial { attempted, failed } => {
+                assert!(keep_going);
+                assert_eq!(attempted, 4);
+                let mut failed: Vec<_> =
+                    failed.iter().map(|one| (one.path.name().to_owned(), one.error.is_some())).collect();
+                failed.sort();
+                assert_eq!(failed, [("bad".to_owned(), true), ("needs-bad".to_owned(), false)]);
+                assert!(destination.names().iter().eq(["fine", "good"]), "{:?}", destination.names());
+            }
+            error => {
+                assert!(!keep_going);
+                assert!(matches!(error, CopyError::Store(StoreError::NarInterrupted)), "{error:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn paths_that_fail_at_once_are_counted_once() {
     let mut destination = MemoryStore::new("cache");
     destination.cursed.extend([path("p0"), path("p1"), path("root")]);

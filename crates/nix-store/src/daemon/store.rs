@@ -257,15 +257,31 @@ impl Shared {
             Err(DaemonError::Remote(error)) => tracing::debug!(%error, "sending paths one by one"),
             Err(broken) => return Err(failed(self, "add paths", broken)),
         }
-        let mut first_failure = None;
+        let mut refused: Vec<(StorePath, StoreError)> = Vec::new();
         for (info, nar) in ordered {
-            let added = self.pool.run(wanted, |connection| connection.add_bytes_to_store(info, nar, taking));
-            let added = added.map_err(|error| failed(self, &format!("add '{}'", info.path), error)).flatten();
+            // What was refused, others cannot refer to.
+            let gone = info.references.iter().find(|path| refused.iter().any(|(other, _)| other == *path));
+            let added = match gone {
+                Some(reference) => Err(StoreError::MissingReference {
+                    store: self.to_string(),
+                    path: info.path.clone(),
+                    reference: reference.clone(),
+                }),
+                None => self
+                    .pool
+                    .run(wanted, |connection| connection.add_bytes_to_store(info, nar, taking))
+                    .map_err(|error| failed(self, &format!("add '{}'", info.path), error))
+                    .flatten(),
+            };
             if let Err(error) = added {
-                first_failure.get_or_insert(error);
+                refused.push((info.path.clone(), error));
             }
         }
-        first_failure.map_or(Ok(()), Err)
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let refusal = StoreError::Refused { store: self.to_string(), refused };
+        Err(if batch.len() == 1 { refusal.into_first() } else { refusal })
     }
 
     fn taking(&self, repair: bool) -> Taking {
