@@ -8,7 +8,9 @@ use std::sync::atomic::AtomicBool;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use nars3_narinfo::{CACHE_INFO_KEY, CacheInfo, NarInfo, PathInfo};
-use nars3_store_api::{NarStream, StageOptions, Staged, Store, StoreError, WriteBehaviour};
+use nars3_store_api::{
+    NarStream, PackedFiles, PackedNar, StageOptions, Staged, Store, StoreError, WriteBehaviour,
+};
 use nars3_store_path::{HashPart, SecretKey, StoreDir, StorePath};
 use nars3_store_url::CacheSettings;
 use object_store::ObjectStore;
@@ -162,8 +164,18 @@ impl Store for BinaryCache {
         self.send_nar(info).await
     }
 
+    async fn packed_nar(
+        &self,
+        info: &PathInfo,
+        wanted: &PackedFiles,
+    ) -> Result<Option<PackedNar>, StoreError> {
+        self.send_file(info, wanted).await
+    }
+
     fn write_behaviour(&self) -> WriteBehaviour {
-        WriteBehaviour::cache()
+        let mut behaviour = WriteBehaviour::cache();
+        behaviour.packed_files = self.packed_files();
+        behaviour
     }
 
     async fn stage(
@@ -173,6 +185,15 @@ impl Store for BinaryCache {
         options: StageOptions,
     ) -> Result<Staged, StoreError> {
         self.take_nar(info, nar, options).await
+    }
+
+    async fn stage_packed(
+        &self,
+        info: PathInfo,
+        packed: PackedNar,
+        options: StageOptions,
+    ) -> Result<Staged, StoreError> {
+        self.take_file(info, packed, options).await
     }
 
     async fn publish(&self, batch: Vec<Staged>) -> Result<(), StoreError> {

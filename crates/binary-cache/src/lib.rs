@@ -68,11 +68,13 @@
 //! | `take`, `compress`, `spool` | a NAR on its way in |
 //! | `publish` | references, signatures, the narinfo |
 //! | `send`, `location` | a NAR on its way out |
+//! | `send_file`, `take_file` | the same file on its way to another cache, never compressed again |
 //! | `files` | single files and listings |
 //! | `debug_info`, `logs`, `realisations` | the other objects of a cache |
 //! | `graph`, `delete`, `verify` | what needs all narinfos |
 //! | `objects` | the object store with the manners of a cache: keys, headers, conditions, parts, resumption |
 //! | `budget`, `stats` | shared memory, and the count of what was done |
+//! | `rate` | a bound on bytes a second, around any object store |
 
 mod budget;
 mod cache;
@@ -88,16 +90,20 @@ mod objects;
 mod options;
 mod presence;
 mod publish;
+mod rate;
 mod realisations;
 mod send;
+mod send_file;
 mod spool;
 mod stats;
 mod take;
+mod take_file;
 mod verify;
 
 pub use cache::BinaryCache;
 pub use delete::{DeleteOptions, Deletion};
 pub use files::{FileError, OpenedFile};
 pub use options::{BinaryCacheOptions, Limits, ListingOrder};
+pub use rate::RateLimit;
 pub use stats::CacheStats;
 pub use verify::{Finding, VerifyOptions, VerifyReport};

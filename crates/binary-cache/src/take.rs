@@ -55,7 +55,7 @@ impl BinaryCache {
             compression: self.settings.compression.clone(),
             options: effort.options,
             wants_listing: self.settings.write_nar_listing || self.settings.index_debug_info,
-            given_up: Arc::clone(&given_up.0),
+            given_up: given_up.flag(),
         };
         let packed = tokio::task::spawn_blocking(move || packing.run(nar, spool)).await;
         let Packed { file, listing } =
@@ -94,7 +94,14 @@ impl BinaryCache {
 
 /// Tells the thread that works for a task when the task was cancelled.
 #[derive(Debug, Default)]
-struct GivenUp(Arc<AtomicBool>);
+pub(crate) struct GivenUp(Arc<AtomicBool>);
+
+impl GivenUp {
+    /// What the thread looks at.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
 
 impl Drop for GivenUp {
     fn drop(&mut self) {

@@ -9,7 +9,7 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use nars3_narinfo::PathInfo;
 use nars3_store_path::{HashPart, PublicKeys, StoreDir, StorePath};
 
-use crate::{NarStream, Staged, StoreError};
+use crate::{NarStream, PackedFiles, PackedNar, Staged, StoreError};
 
 /// Path infos that the provided methods ask for at once.
 const CONCURRENT_QUERIES: usize = 32;
@@ -45,17 +45,29 @@ pub struct WriteBehaviour {
     /// The keys that must have signed a path before it may come in, unless its content address proves it.
     /// `None`: the store takes what it is given (a binary cache, as in Nix).
     pub required_signatures: Option<Arc<PublicKeys>>,
+    /// The compressed files that `stage_packed` takes.
+    pub packed_files: PackedFiles,
 }
 
 impl WriteBehaviour {
     /// The behaviour of a binary cache: any order, one by one, no signatures asked.
     pub fn cache() -> Self {
-        Self { nar_order: NarOrder::Any, publication: Publication::Singly, required_signatures: None }
+        Self {
+            nar_order: NarOrder::Any,
+            publication: Publication::Singly,
+            required_signatures: None,
+            packed_files: PackedFiles::Never,
+        }
     }
 
     /// The behaviour of a store on this machine, with a database.
     pub fn database(required_signatures: Option<Arc<PublicKeys>>) -> Self {
-        Self { nar_order: NarOrder::Any, publication: Publication::InBatches, required_signatures }
+        Self {
+            nar_order: NarOrder::Any,
+            publication: Publication::InBatches,
+            required_signatures,
+            packed_files: PackedFiles::Never,
+        }
     }
 }
 
@@ -113,12 +125,28 @@ pub trait Store: fmt::Debug + fmt::Display + Send + Sync {
         Ok(paths.iter().filter(|path| known.contains_key(*path)).cloned().collect())
     }
 
+    /// As `valid_paths`, after a store with substituters of its own has fetched from them what it lacks and they have.
+    /// Any other store answers as `valid_paths`.
+    async fn substitute(&self, paths: &[StorePath]) -> Result<Vec<StorePath>, StoreError> {
+        self.valid_paths(paths).await
+    }
+
     /// The hash parts of all valid paths, in no particular order.
     fn list(&self) -> BoxStream<'_, Result<HashPart, StoreError>>;
 
     /// The NAR of a path, uncompressed. Bytes that do not have the NarHash and NarSize of `info` end in an error, not
     /// in a completed stream.
     async fn nar(&self, info: &PathInfo) -> Result<NarStream, StoreError>;
+
+    /// The file that holds the NAR of a path, if this store keeps files and `wanted` includes its compression. With
+    /// `None`, `nar` is the way.
+    async fn packed_nar(
+        &self,
+        _info: &PathInfo,
+        _wanted: &PackedFiles,
+    ) -> Result<Option<PackedNar>, StoreError> {
+        Ok(None)
+    }
 
     /// How this store wants to be written to.
     fn write_behaviour(&self) -> WriteBehaviour;
@@ -130,6 +158,18 @@ pub trait Store: fmt::Debug + fmt::Display + Send + Sync {
         nar: NarStream,
         options: StageOptions,
     ) -> Result<Staged, StoreError>;
+
+    /// As `stage`, with the NAR inside a file that stays as it is. It is unpacked on the way, so what is verified is the
+    /// same: a file whose NAR is not what `info` promises is an error. Only for stores whose `packed_files` include
+    /// its compression.
+    async fn stage_packed(
+        &self,
+        _info: PathInfo,
+        _packed: PackedNar,
+        _options: StageOptions,
+    ) -> Result<Staged, StoreError> {
+        Err(StoreError::Unsupported { store: self.to_string(), operation: "keep a compressed file as it is" })
+    }
 
     /// Makes staged paths valid. Each reference of each must be valid already or, where `Publication::InBatches`, in
     /// the same batch; otherwise `StoreError::MissingReference`, and nothing of the batch has become visible. A store

@@ -10,6 +10,8 @@ use nars3_narinfo::Compression;
 pub struct CacheSettings {
     /// `compression`: of NARs that are written.
     pub compression: Compression,
+    /// Whether `compression` stands in the URL. If it does not, files of other caches may keep what they have.
+    pub compression_is_chosen: bool,
     /// `compression-level`: the method's own scale; `None` is the method's default (Nix writes -1).
     pub compression_level: Option<i32>,
     /// `parallel-compression`; `parallel` tells what it means when it is unset.
@@ -36,6 +38,7 @@ impl Default for CacheSettings {
     fn default() -> Self {
         CacheSettings {
             compression: Compression::Xz,
+            compression_is_chosen: false,
             compression_level: None,
             parallel_compression: None,
             write_nar_listing: false,

@@ -58,7 +58,8 @@ pub(crate) fn write_settings(
     let store = url.kind.store_type();
     for setting in settings_table().filter(|setting| setting.applies_to(store)) {
         let value = (setting.slot.show)(url, setting).unwrap_or_default();
-        if value != setting.default && !is_in_base(url, setting.name) {
+        let counts = value != setting.default || is_chosen(url, setting.name);
+        if counts && !is_in_base(url, setting.name) {
             settings.push((setting.name, value));
         }
     }
@@ -79,6 +80,11 @@ pub(crate) fn write_settings(
 /// Whether the store is printed as the word `local`.
 fn base_is_short(root: Option<&Path>) -> bool {
     root.is_none_or(Path::is_absolute)
+}
+
+/// The default compression means something else when it is given.
+fn is_chosen(url: &StoreUrl, name: &str) -> bool {
+    name == "compression" && url.cache.compression_is_chosen
 }
 
 /// A relative root is in front of the settings already.

@@ -41,7 +41,7 @@ fn urls_print_in_nixs_form() {
         ("s3://b/a@b", "s3://b/a@b"),
         ("http://foo.bar.baz", "http://foo.bar.baz"),
         ("https://foo.bar.baz/a/b/", "https://foo.bar.baz/a/b"),
-        ("https://foo.bar.baz/a/b/?compression=xz", "https://foo.bar.baz/a/b"),
+        ("https://foo.bar.baz/a/b/?compression=xz", "https://foo.bar.baz/a/b?compression=xz"),
         ("https://foo.bar.baz/a/b/?compression=zstd", "https://foo.bar.baz/a/b?compression=zstd"),
         // A query of the server's own can only be part of the path.
         ("https://host/a%3Fb=c?priority=1", "https://host/a%3Fb%3Dc?priority=1"),

@@ -10,6 +10,7 @@
 mod faults;
 mod layout;
 mod nix;
+mod packed;
 mod round_trip;
 mod support;
 mod tampering;

@@ -37,6 +37,16 @@ fn key_file(text: &str, setting: &Setting) -> Result<PathBuf, ValueProblem> {
     Field::read(text, setting)
 }
 
+/// `compression` also says whether somebody has chosen it.
+const COMPRESSION: Slot = Slot {
+    read: |url, text, setting| {
+        url.cache.compression = Field::read(text, setting)?;
+        url.cache.compression_is_chosen = true;
+        Ok(())
+    },
+    show: |url, setting| url.cache.compression.show(setting),
+};
+
 /// `secret-key` is the first of the keys.
 const SECRET_KEY: Slot = Slot {
     read: |url, text, setting| {
@@ -68,8 +78,8 @@ pub(super) static ROWS: [Setting; 11] = [
         CACHES,
         Nix2_29,
         COMPRESSIONS,
-        "Compression of NARs that are written.",
-        cache!(compression),
+        "Compression of NARs that are written. Unless it is given, files of another cache keep theirs.",
+        COMPRESSION,
     )
     .default("xz"),
     row(
