@@ -16,31 +16,54 @@ pub async fn closure(
     roots: &[StorePath],
     recursive: bool,
 ) -> Result<Vec<Arc<PathInfo>>, CopyError> {
+    Ok(walk(store, roots, recursive, &HashSet::new()).await?.infos)
+}
+
+/// A closure, and how it was reached.
+#[derive(Debug, Default)]
+pub(crate) struct Walk {
+    /// In the order in which they were reached.
+    pub(crate) infos: Vec<Arc<PathInfo>>,
+    /// For each path that is no root, the path that it was reached from.
+    pub(crate) referrers: HashMap<StorePath, StorePath>,
+    /// How many of the known paths were reached.
+    pub(crate) known: usize,
+}
+
+/// As `closure`, but what is `known`, and what only known paths refer to, is left out and not asked for.
+pub(crate) async fn walk(
+    store: &dyn Store,
+    roots: &[StorePath],
+    recursive: bool,
+    known: &HashSet<StorePath>,
+) -> Result<Walk, CopyError> {
     let mut seen: HashSet<StorePath> = HashSet::new();
-    let mut referrers: HashMap<StorePath, StorePath> = HashMap::new();
-    let mut found = Vec::new();
+    let mut walk = Walk::default();
     let mut round: Vec<StorePath> =
         roots.iter().filter(|root| seen.insert((*root).clone())).cloned().collect();
     while !round.is_empty() {
+        let reached = round.len();
+        round.retain(|path| !known.contains(path));
+        walk.known += reached - round.len();
         let mut infos = store.path_infos(&round).await?;
         let mut next = Vec::new();
         for path in round {
             let Some(info) = infos.remove(&path) else {
-                return Err(missing(store, path, &referrers));
+                return Err(missing(store, path, &walk.referrers));
             };
             if recursive {
                 for reference in &info.references {
                     if seen.insert(reference.clone()) {
-                        referrers.insert(reference.clone(), path.clone());
+                        walk.referrers.insert(reference.clone(), path.clone());
                         next.push(reference.clone());
                     }
                 }
             }
-            found.push(info);
+            walk.infos.push(info);
         }
         round = next;
     }
-    Ok(found)
+    Ok(walk)
 }
 
 fn missing(store: &dyn Store, path: StorePath, referrers: &HashMap<StorePath, StorePath>) -> CopyError {
@@ -68,6 +91,18 @@ mod tests {
         let names: Vec<_> = infos.iter().map(|info| info.path.name().to_owned()).collect();
         assert_eq!(names, ["a", "b", "c", "d"]);
         assert_eq!(closure(&store, &[path("a"), path("a")], false).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_known_is_not_asked_for() {
+        let store = MemoryStore::new("source");
+        store.insert("a", &["b", "c"]);
+        store.insert("c", &[]);
+        // The store does not have 'b' and what it refers to: whoever asked would be told so.
+        let walked = walk(&store, &[path("a")], true, &HashSet::from([path("b")])).await.unwrap();
+        let names: Vec<_> = walked.infos.iter().map(|info| info.path.name().to_owned()).collect();
+        assert_eq!((names, walked.known), (vec!["a".to_owned(), "c".to_owned()], 1));
+        assert_eq!(walked.referrers.get(&path("c")), Some(&path("a")));
     }
 
     #[tokio::test]

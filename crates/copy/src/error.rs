@@ -3,6 +3,8 @@
 use nars3_store_api::StoreError;
 use nars3_store_path::StorePath;
 
+use crate::Report;
+
 /// A copy could not be done, or not wholly.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -47,6 +49,8 @@ pub enum CopyError {
         attempted: usize,
         /// Those that failed, with their reasons.
         failed: Vec<FailedPath>,
+        /// What was copied all the same.
+        report: Report,
     },
     /// A task of the pipeline panicked: a bug in this program.
     #[error("a task of the copy died: {reason}")]

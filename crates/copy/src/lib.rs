@@ -19,8 +19,11 @@
 //! |---|---|
 //! | `closure` | the roots and everything they refer to, in a few rounds of queries |
 //! | `plan` | what of a closure is missing at the destination, and in which order to send it |
+//! | `selection` | what of it is left out all the same: what an upstream has, what is excluded |
+//! | `state` | a file that remembers what is done, for a copy that is taken up again |
 //! | `admission` | whether a path may come in: signatures, and content addresses as claims to be proven |
 //! | `publication` | which staged paths may become visible next |
+//! | `transfer` | one path from store to store, unpacked or in its file |
 //! | `pipeline` | drives the two steps of every path, a bounded number at once |
 
 mod admission;
@@ -30,11 +33,16 @@ mod options;
 mod pipeline;
 mod plan;
 mod publication;
+mod selection;
+mod state;
 #[cfg(test)]
 mod test_store;
+mod transfer;
 
 pub use closure::closure;
 pub use error::{CopyError, FailedPath};
 pub use options::{CopyOptions, Report};
 pub use pipeline::{copy, execute};
 pub use plan::{Plan, plan};
+pub use selection::{LeftOut, Omission, PathPredicate, Selection, Signer};
+pub use state::{CopyState, StateError};

@@ -2,6 +2,8 @@
 
 use nars3_store_path::StorePath;
 
+use crate::Selection;
+
 /// How to copy.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -16,13 +18,25 @@ pub struct CopyOptions {
     pub repair: bool,
     /// After a path has failed, go on with all that do not depend on it.
     pub keep_going: bool,
+    /// Let the destination fetch from its own substituters what they have (`--substitute-on-destination`).
+    pub substitute: bool,
+    /// What is left out.
+    pub selection: Selection,
     /// NARs under way at once. Bounds memory together with the stores' own budgets.
     pub jobs: usize,
 }
 
 impl Default for CopyOptions {
     fn default() -> Self {
-        Self { recursive: true, check_signatures: true, repair: false, keep_going: false, jobs: 16 }
+        Self {
+            recursive: true,
+            check_signatures: true,
+            repair: false,
+            keep_going: false,
+            substitute: false,
+            selection: Selection::default(),
+            jobs: 16,
+        }
     }
 }
 

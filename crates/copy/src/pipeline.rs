@@ -7,15 +7,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use nars3_narinfo::PathInfo;
-use nars3_store_api::{
-    Event, Inspector, NarOrder, Progress, Publication, StageOptions, Staged, Store, StoreError,
-    WriteBehaviour,
-};
+use nars3_store_api::{Event, NarOrder, Progress, Publication, Staged, Store, StoreError, WriteBehaviour};
 use nars3_store_path::StorePath;
 use tokio::task::JoinSet;
 
-use crate::admission::{admit, content_inspector};
+use crate::admission::admit;
 use crate::publication::PublicationOrder;
+use crate::transfer::transfer;
 use crate::{CopyError, CopyOptions, FailedPath, Plan, Report, plan};
 
 /// Publications under way at once where the destination wants them one by one. They are small requests, so this is
@@ -156,7 +154,7 @@ impl<'a> Pipeline<'a> {
         if self.failed.is_empty() {
             Ok(self.report)
         } else {
-            Err(CopyError::Partial { attempted: self.attempted, failed: self.failed })
+            Err(CopyError::Partial { attempted: self.attempted, failed: self.failed, report: self.report })
         }
     }
 
@@ -184,7 +182,7 @@ impl<'a> Pipeline<'a> {
                         &source.to_string(),
                         &destination.to_string(),
                     )?;
-                    stage(&*source, &*destination, &info, repair, progress).await
+                    transfer(&*source, &*destination, &info, repair, progress).await
                 };
                 let result = result.await;
                 Outcome::Staged(path, result)
@@ -347,40 +345,6 @@ impl<'a> Pipeline<'a> {
                 .report(Event::PathFailed { path: &dependant, reason: "a path it depends on failed" });
             self.failed.push(FailedPath { path: dependant, error: None });
         }
-    }
-}
-
-async fn stage(
-    source: &dyn Store,
-    destination: &dyn Store,
-    info: &PathInfo,
-    repair: bool,
-    progress: Arc<dyn Progress>,
-) -> Result<Staged, StoreError> {
-    let proof = content_inspector(info)?;
-    let mut nar = source.nar(info).await?;
-    if let Some(proof) = proof {
-        nar = nar.inspected_by(proof);
-    }
-    let nar = nar.inspected_by(Box::new(Counter { path: info.path.clone(), progress }));
-    let options = if repair { StageOptions::repairing() } else { StageOptions::default() };
-    // What the source believed, not what it is: a copy is not built here, and was registered when it arrived.
-    let info = PathInfo { ultimate: false, registration_time: None, ..info.clone() };
-    destination.stage(info, nar, options).await
-}
-
-struct Counter {
-    path: StorePath,
-    progress: Arc<dyn Progress>,
-}
-
-impl Inspector for Counter {
-    fn inspect(&mut self, chunk: &[u8]) {
-        self.progress.report(Event::NarBytes { path: &self.path, bytes: chunk.len() as u64 });
-    }
-
-    fn conclude(&mut self) -> Result<(), StoreError> {
-        Ok(())
     }
 }
 

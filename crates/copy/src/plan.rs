@@ -1,15 +1,16 @@
 //! What has to be copied, and in which order.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use nars3_narinfo::PathInfo;
-use nars3_store_api::{NarOrder, Store};
+use nars3_store_api::{NarOrder, Store, StoreError};
 use nars3_store_path::StorePath;
 
+use crate::closure::walk;
 use crate::publication::references_first;
-use crate::{CopyError, CopyOptions, closure};
+use crate::{CopyError, CopyOptions, LeftOut};
 
 /// What a copy is going to do.
 #[derive(Debug, Clone)]
@@ -19,6 +20,12 @@ pub struct Plan {
     pub paths: Vec<Arc<PathInfo>>,
     /// Paths of the closure that the destination has already.
     pub present: usize,
+    /// Those of them that the destination itself has confirmed just now.
+    pub confirmed: Vec<StorePath>,
+    /// Paths that the destination lacks and that are not copied all the same.
+    pub left_out: Vec<LeftOut>,
+    /// For each path that was not named, the path that it was reached from.
+    pub referrers: HashMap<StorePath, StorePath>,
 }
 
 impl Plan {
@@ -28,7 +35,8 @@ impl Plan {
     }
 }
 
-/// Finds out what of `roots`, and of what they refer to, `destination` lacks. Reads from both, writes to neither.
+/// Finds out what of `roots`, and of what they refer to, `destination` lacks. Reads from both, and writes to neither;
+/// but with `substitute` the destination may fetch paths from its own substituters.
 pub async fn plan(
     source: &Arc<dyn Store>,
     destination: &Arc<dyn Store>,
@@ -43,28 +51,203 @@ pub async fn plan(
             destination_dir: destination.store_dir().to_string(),
         });
     }
-    let infos = closure(source.as_ref(), roots, options.recursive).await?;
-    let missing = if options.repair { infos.clone() } else { missing(destination.as_ref(), &infos).await? };
-    let present = infos.len() - missing.len();
+    let selection = &options.selection;
+    // What is to be replaced is asked for whatever is known.
+    let nothing = HashSet::new();
+    let known = if options.repair { &nothing } else { &*selection.known };
+    let walked = walk(source.as_ref(), roots, options.recursive, known).await?;
+    let (missing, confirmed) = if options.repair {
+        (walked.infos, Vec::new())
+    } else {
+        missing(destination.as_ref(), walked.infos, options.substitute).await?
+    };
     // Sorted in any case: a circle of references has to be found before anything is sent.
-    let mut paths = references_first(&missing).map_err(|paths| CopyError::Cycle { paths })?;
+    let missing = references_first(&missing).map_err(|paths| CopyError::Cycle { paths })?;
+    let (mut paths, left_out) = selection.apply(missing, source.store_dir()).await?;
+    if !options.recursive && !options.keep_going {
+        ensure_references(destination.as_ref(), &paths, options).await?;
+    }
     if destination.write_behaviour().nar_order == NarOrder::Any {
         // Largest first: the last NAR under way should be a short one.
         paths.sort_by_key(|info| Reverse(info.nar_size));
     }
-    Ok(Plan { paths, present })
+    let present = confirmed.len() + walked.known;
+    Ok(Plan { paths, present, confirmed, left_out, referrers: walked.referrers })
 }
 
-async fn missing(destination: &dyn Store, infos: &[Arc<PathInfo>]) -> Result<Vec<Arc<PathInfo>>, CopyError> {
+/// Parts `infos` into those that the destination lacks, and the paths that it has.
+async fn missing(
+    destination: &dyn Store,
+    infos: Vec<Arc<PathInfo>>,
+    substitute: bool,
+) -> Result<(Vec<Arc<PathInfo>>, Vec<StorePath>), CopyError> {
     let paths: Vec<StorePath> = infos.iter().map(|info| info.path.clone()).collect();
-    let valid: HashSet<StorePath> = destination.valid_paths(&paths).await?.into_iter().collect();
-    Ok(infos.iter().filter(|info| !valid.contains(&info.path)).cloned().collect())
+    let valid = if substitute {
+        destination.substitute(&paths).await?
+    } else {
+        destination.valid_paths(&paths).await?
+    };
+    let known: HashSet<&StorePath> = valid.iter().collect();
+    let missing = infos.into_iter().filter(|info| !known.contains(&info.path)).collect();
+    Ok((missing, valid))
+}
+
+/// Without the closure, what the paths refer to has to be there: better known before a NAR is sent than after.
+async fn ensure_references(
+    destination: &dyn Store,
+    paths: &[Arc<PathInfo>],
+    options: &CopyOptions,
+) -> Result<(), CopyError> {
+    let planned: HashSet<&StorePath> = paths.iter().map(|info| &info.path).collect();
+    let outside: HashSet<&StorePath> =
+        paths.iter().flat_map(|info| &info.references).filter(|path| !planned.contains(path)).collect();
+    let mut open: Vec<StorePath> = outside.into_iter().cloned().collect();
+    for store in std::iter::once(destination).chain(options.selection.upstreams.iter().map(Arc::as_ref)) {
+        if open.is_empty() {
+            return Ok(());
+        }
+        let there: HashSet<StorePath> = store.valid_paths(&open).await?.into_iter().collect();
+        open.retain(|path| !there.contains(path));
+    }
+    let open: HashSet<StorePath> = open.into_iter().collect();
+    for info in paths {
+        if let Some(reference) = info.references.iter().find(|reference| open.contains(*reference)) {
+            return Err(StoreError::MissingReference {
+                store: destination.to_string(),
+                path: info.path.clone(),
+                reference: reference.clone(),
+            }
+            .into());
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use nars3_store_path::SecretKey;
+
     use super::*;
-    use crate::test_store::{MemoryStore, path};
+    use crate::test_store::{MemoryStore, info, path};
+    use crate::{Omission, Signer};
+
+    fn stores(from: MemoryStore, to: MemoryStore) -> (Arc<dyn Store>, Arc<dyn Store>) {
+        (Arc::new(from), Arc::new(to))
+    }
+
+    /// `app` refers to `tool` and `library`, which refer to `base`.
+    fn closure_of_four() -> MemoryStore {
+        let store = MemoryStore::new("source");
+        store.insert("app", &["tool", "library"]);
+        store.insert("tool", &["base"]);
+        store.insert("library", &["base"]);
+        store.insert("base", &[]);
+        store
+    }
+
+    fn names(paths: impl IntoIterator<Item = StorePath>) -> BTreeSet<String> {
+        paths.into_iter().map(|path| path.name().to_owned()).collect()
+    }
+
+    fn planned(plan: &Plan) -> BTreeSet<String> {
+        names(plan.paths.iter().map(|info| info.path.clone()))
+    }
+
+    fn omission(plan: &Plan, name: &str) -> Omission {
+        plan.left_out.iter().find(|one| one.path == path(name)).unwrap().why.clone()
+    }
+
+    #[tokio::test]
+    async fn what_is_excluded_takes_along_what_refers_to_it() {
+        let (source, destination) = stores(closure_of_four(), MemoryStore::new("destination"));
+        let mut options = CopyOptions::default();
+        options.selection.exclude = Some(Arc::new(|path: &StorePath| path.name() == "library"));
+        let plan = plan(&source, &destination, &[path("app")], &options).await.unwrap();
+        assert_eq!(planned(&plan), names([path("base"), path("tool")]));
+        assert_eq!(omission(&plan, "library"), Omission::Excluded);
+        assert_eq!(omission(&plan, "app"), Omission::RefersToExcluded { reference: path("library") });
+    }
+
+    #[tokio::test]
+    async fn what_is_excluded_but_there_takes_nothing_along() {
+        let there = MemoryStore::new("destination");
+        there.insert("base", &[]);
+        there.insert("library", &["base"]);
+        let (source, destination) = stores(closure_of_four(), there);
+        let mut options = CopyOptions::default();
+        options.selection.exclude = Some(Arc::new(|path: &StorePath| path.name() == "library"));
+        let plan = plan(&source, &destination, &[path("app")], &options).await.unwrap();
+        assert_eq!(planned(&plan), names([path("app"), path("tool")]));
+        assert!(plan.left_out.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_an_upstream_has_stays_there_and_takes_nothing_along() {
+        let (source, destination) = stores(closure_of_four(), MemoryStore::new("destination"));
+        let upstream = MemoryStore::new("upstream");
+        upstream.insert("base", &[]);
+        upstream.insert("library", &["base"]);
+        let mut options = CopyOptions::default();
+        options.selection.upstreams = vec![Arc::new(upstream)];
+        let plan = plan(&source, &destination, &[path("app")], &options).await.unwrap();
+        assert_eq!(planned(&plan), names([path("app"), path("tool")]));
+        assert_eq!(omission(&plan, "base"), Omission::Upstream { store: "upstream".to_owned() });
+    }
+
+    #[tokio::test]
+    async fn only_what_was_signed_is_looked_for_upstream() {
+        let key = SecretKey::from_seed("upstream-1", [3; 32]).unwrap();
+        let source = MemoryStore::new("source");
+        let upstream = MemoryStore::new("upstream");
+        for (name, signed) in [("ours", false), ("theirs", true)] {
+            let (mut info, nar) = info(name, &[]);
+            if signed {
+                info.sign(source.store_dir(), &key).unwrap();
+            }
+            source.insert_info(info, nar);
+            upstream.insert(name, &[]);
+        }
+        let (source, destination) = stores(source, MemoryStore::new("destination"));
+        let upstream: Arc<dyn Store> = Arc::new(upstream);
+        for signer in [Signer::Key(Box::new(key.public_key())), Signer::Name("upstream-1".to_owned())] {
+            let mut options = CopyOptions::default();
+            options.selection.upstreams = vec![Arc::clone(&upstream)];
+            options.selection.signed_by = vec![signer];
+            let plan = plan(&source, &destination, &[path("ours"), path("theirs")], &options).await.unwrap();
+            assert_eq!(planned(&plan), names([path("ours")]));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_path_that_is_known_to_be_there_ends_the_walk() {
+        let source = MemoryStore::new("source");
+        source.insert("app", &["tool"]);
+        let (source, destination) = stores(source, MemoryStore::new("destination"));
+        let mut options = CopyOptions::default();
+        options.selection.known = Arc::new([path("tool")].into());
+        let plan = plan(&source, &destination, &[path("app")], &options).await.unwrap();
+        assert_eq!((planned(&plan), plan.present), (names([path("app")]), 1));
+    }
+
+    #[tokio::test]
+    async fn without_the_closure_a_missing_reference_is_found_before_anything_is_sent() {
+        let there = MemoryStore::new("destination");
+        there.insert("library", &[]);
+        let (source, destination) = stores(closure_of_four(), there);
+        let mut options = CopyOptions { recursive: false, ..CopyOptions::default() };
+        let error = plan(&source, &destination, &[path("app")], &options).await.unwrap_err();
+        assert!(
+            matches!(&error, CopyError::Store(StoreError::MissingReference { reference, .. })
+                if *reference == path("tool")),
+            "{error}"
+        );
+        let upstream = MemoryStore::new("upstream");
+        upstream.insert("tool", &[]);
+        options.selection.upstreams = vec![Arc::new(upstream)];
+        plan(&source, &destination, &[path("app")], &options).await.unwrap();
+    }
 
     #[tokio::test]
     async fn only_what_is_missing_is_planned_largest_first() {
@@ -74,8 +257,7 @@ mod tests {
         source.insert("there", &[]);
         let destination = MemoryStore::new("destination");
         destination.insert("there", &[]);
-        let (source, destination): (Arc<dyn Store>, Arc<dyn Store>) =
-            (Arc::new(source), Arc::new(destination));
+        let (source, destination) = stores(source, destination);
         let roots = [path("a-much-longer-name-makes-a-larger-nar")];
         let plan = plan(&source, &destination, &roots, &CopyOptions::default()).await.unwrap();
         let names: Vec<_> = plan.paths.iter().map(|info| info.path.name()).collect();

@@ -141,6 +141,11 @@ impl Store for AutoStore {
         self.reader.valid_paths(paths).await
     }
 
+    async fn substitute(&self, paths: &[StorePath]) -> Result<Vec<StorePath>, StoreError> {
+        self.hold(paths).await?;
+        self.writer.substitute(paths).await
+    }
+
     fn list(&self) -> BoxStream<'_, Result<HashPart, StoreError>> {
         self.reader.list()
     }

@@ -14,25 +14,38 @@ const LIMIT: u64 = 1024 * 1024;
 
 /// A file whose name ends in `.drv` is not a derivation.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum DerivationError {
+#[non_exhaustive]
+pub enum DerivationError {
+    /// It does not begin as a derivation does.
     #[error("at byte {offset} of the derivation: expected {expected}")]
-    Syntax { offset: usize, expected: &'static str },
+    Syntax {
+        /// Bytes before the place.
+        offset: usize,
+        /// What should stand there.
+        expected: &'static str,
+    },
+    /// An output is no store path.
     #[error("output '{name}' of the derivation has the path '{path}'")]
     BadPath {
+        /// The name of the output.
         name: String,
+        /// What stands for its path.
         path: String,
+        /// What is wrong with it.
         #[source]
         source: StorePathError,
     },
+    /// The bytes cannot be had.
     #[error("the derivation cannot be read")]
     Read(#[from] io::Error),
 }
 
-/// The outputs whose paths are known: an output whose path depends on its contents has none yet.
-pub(crate) fn outputs(
-    file: impl Read,
-    store_dir: &StoreDir,
-) -> Result<Vec<(String, StorePath)>, DerivationError> {
+/// The names and the paths of the outputs whose paths are known: an output whose path depends on its contents has none
+/// yet. `file` is the derivation, of which only the beginning is read.
+///
+/// # Errors
+/// When it does not begin as a derivation does, or cannot be read.
+pub fn outputs(file: impl Read, store_dir: &StoreDir) -> Result<Vec<(String, StorePath)>, DerivationError> {
     let mut parser = Parser { bytes: io::BufReader::new(file.take(LIMIT)).bytes().peekable(), offset: 0 };
     if parser.peek()? == Some(b'D') {
         parser.head()?;

@@ -92,6 +92,7 @@ mod writer;
 
 pub use auto::AutoStore;
 pub use daemon::{BuildLog, DaemonStore, DaemonStoreOptions, Missing};
+pub use derivation::{DerivationError, outputs as derivation_outputs};
 pub use error::LocalStoreError;
 pub use mount::make_store_writable;
 pub use options::{Durability, LocalStoreOptions, TempRootPolicy};

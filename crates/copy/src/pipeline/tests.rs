@@ -95,7 +95,7 @@ async fn keep_going_copies_all_that_does_not_depend_on_the_failure() {
         destination.cursed.push(path("p1"));
         let options = CopyOptions { keep_going: true, jobs: 2, ..CopyOptions::default() };
         let (result, destination) = run(chain(4), destination, "root", &options).await;
-        let Err(CopyError::Partial { attempted, failed }) = result else { panic!("{result:?}") };
+        let Err(CopyError::Partial { attempted, failed, .. }) = result else { panic!("{result:?}") };
         assert_eq!(attempted, 5);
         let failed: Vec<_> = failed.iter().map(|one| one.path.name().to_owned()).collect();
         assert_eq!(failed.len(), 4, "{failed:?}");
@@ -120,7 +120,7 @@ async fn of_a_batch_only_what_was_refused_has_failed() {
         let options = CopyOptions { keep_going, ..CopyOptions::default() };
         let error = copy(&source, &dynamic, &roots, &options, Arc::new(NoProgress)).await.unwrap_err();
         match error {
-            CopyError::Partial { attempted, failed } => {
+            CopyError::Partial { attempted, failed, .. } => {
                 assert!(keep_going);
                 assert_eq!(attempted, 4);
                 let mut failed: Vec<_> =
@@ -143,7 +143,7 @@ async fn paths_that_fail_at_once_are_counted_once() {
     destination.cursed.extend([path("p0"), path("p1"), path("root")]);
     let options = CopyOptions { keep_going: true, ..CopyOptions::default() };
     let (result, _) = run(chain(2), destination, "root", &options).await;
-    let Err(CopyError::Partial { attempted, failed }) = result else { panic!("{result:?}") };
+    let Err(CopyError::Partial { attempted, failed, .. }) = result else { panic!("{result:?}") };
     assert_eq!((attempted, failed.len()), (3, 3), "{failed:?}");
 }
 

@@ -369,6 +369,10 @@ impl Store for DaemonStore {
         .await
     }
 
+    async fn substitute(&self, paths: &[StorePath]) -> Result<Vec<StorePath>, StoreError> {
+        DaemonStore::substitute(self, paths).await
+    }
+
     fn list(&self) -> BoxStream<'_, Result<HashPart, StoreError>> {
         // The protocol has no pages: the answer is all paths.
         stream::once(self.request("list its paths", Connection::all_valid_paths))
