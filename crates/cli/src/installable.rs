@@ -50,16 +50,35 @@ fn split(path: &Path, store_dir: &StoreDir) -> CliResult<(StorePath, String)> {
 
 fn not_a_store_path(text: &Path, store_dir: &StoreDir) -> CliError {
     let shown = text.display();
-    if !text.exists() && !shown.to_string().contains(['#', ':']) {
-        return CliError::new(format!("'{shown}' does not exist, and is no path in '{store_dir}'"));
-    }
-    let error = CliError::new(format!("'{shown}' is not in the store directory '{store_dir}'"));
     if text.exists() {
-        return error.hint("to put a file or directory into a store, use 'nars3 add'");
+        return CliError::new(format!("'{shown}' is not in the store directory '{store_dir}'"))
+            .hint("to put a file or directory into a store, use 'nars3 add'");
     }
+    let error = CliError::new(format!("'{shown}' does not exist, and is no path in '{store_dir}'"));
+    // A missing file of somebody who did mean a file is told from what Nix would evaluate by how it is written.
+    let is_file = text.is_absolute() || text.starts_with(".") || text.starts_with("..");
+    let written = shown.to_string();
+    if is_file && !written.contains('#') {
+        return error;
+    }
+    // `nixpkgs#hello` and `.#hello` are flake references, `hello` is an attribute path.
+    let build = if written.contains(['#', ':', '/']) {
+        format!("nix build {}", quoted(&written))
+    } else {
+        format!("nix build --file . {}", quoted(&written))
+    };
     error.hint(format!(
-        "what has to be evaluated first is Nix's to build: nix build {shown} --no-link --print-out-paths | nars3 copy --stdin …"
+        "what has to be evaluated first is Nix's to build: {build} --no-link --print-out-paths | nars3 copy --stdin …"
     ))
+}
+
+/// As a shell takes it.
+fn quoted(text: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "._/:+-#@%,=".contains(letter);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// Absolute, without `.` and `..`, as written: symlinks are not resolved.
@@ -101,6 +120,31 @@ mod tests {
         let text = format!("/nix/store/{BASE}/bin/../bin/hello");
         let (path, inside) = store_path_and_inside(Path::new(&text), &StoreDir::default()).unwrap();
         assert_eq!((path.base_name(), inside.as_str()), (BASE, "/bin/hello"));
+    }
+
+    #[test]
+    fn whatever_nix_would_evaluate_gets_the_command_that_builds_it() {
+        for (text, command) in [
+            (".#hello", "nix build .#hello --no-link"),
+            ("github:NixOS/nixpkgs#hello", "nix build github:NixOS/nixpkgs#hello --no-link"),
+            ("python3.pkgs.requests", "nix build --file . python3.pkgs.requests --no-link"),
+            ("nixpkgs#legacyPackages.\"x y\"", "nix build 'nixpkgs#legacyPackages.\"x y\"' --no-link"),
+        ] {
+            let error = store_path(Path::new(text), &StoreDir::default()).unwrap_err().to_string();
+            assert!(error.contains(command) && error.contains("| nars3 copy --stdin"), "{error}");
+        }
+        let error = store_path(Path::new("./no-such-link"), &StoreDir::default()).unwrap_err().to_string();
+        assert!(error.contains("does not exist") && !error.contains("nix build"), "{error}");
+    }
+
+    #[test]
+    fn a_profile_leads_through_its_generation_to_its_store_path() {
+        let directory = tempfile::tempdir().unwrap();
+        let profile = directory.path().join("profile");
+        std::os::unix::fs::symlink(format!("/nix/store/{BASE}"), directory.path().join("profile-42-link"))
+            .unwrap();
+        std::os::unix::fs::symlink("profile-42-link", &profile).unwrap();
+        assert_eq!(store_path(&profile, &StoreDir::default()).unwrap().base_name(), BASE);
     }
 
     #[test]

@@ -24,6 +24,7 @@
 //! | `stores` | a store URL becomes an open store |
 //! | `store_mount` | a store of this machine that is mounted read-only |
 //! | `installable` | a path on the command line becomes a store path |
+//! | `roots` | the store paths that a copy begins with: also outputs, derivers, standard input |
 //! | `progress`, `logging`, `output` | bars, log lines, standard output |
 //! | `hints` | what can be done about an error of S3 |
 //! | `error` | what a person reads when something fails, and the exit code |
@@ -36,6 +37,7 @@ mod installable;
 mod logging;
 mod output;
 mod progress;
+mod roots;
 mod run;
 mod settings;
 mod store_mount;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Parser;
-use nars3_binary_cache::BinaryCache;
+use nars3_binary_cache::{BinaryCache, RateLimit};
 use nars3_store_api::Progress;
 
 use crate::args::{Cli, Command};
@@ -38,6 +38,8 @@ pub(crate) struct Context {
     pub(crate) s3: nars3_s3::Environment,
     /// The caches that were opened, for `--stats`.
     pub(crate) caches: Arc<Mutex<Vec<Arc<BinaryCache>>>>,
+    /// `--limit-rate`, shared by all caches.
+    pub(crate) rate: Option<Arc<RateLimit>>,
 }
 
 /// Runs the command line `arguments`, the program's name first.
@@ -73,7 +75,7 @@ fn start(cli: Cli, screen: &Screen) -> CliResult<ExitCode> {
     let mode = if cli.global.quiet { ProgressMode::None } else { cli.global.progress };
     let s3 = s3_environment(&environment, &nix);
     let progress = progress::observer(mode, cli.global.log_format, screen);
-    let context = Context { environment, nix, progress, s3, caches: Arc::default() };
+    let context = Context { environment, nix, progress, s3, caches: Arc::default(), rate: None };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(async {
         tokio::select! {

@@ -63,6 +63,12 @@ pub(crate) struct OpenedStore {
     pub(crate) cache: Option<Arc<BinaryCache>>,
     /// `?trusted=true`: its paths need no signatures.
     pub(crate) trusted: bool,
+    /// What its URL says of which store it is, and nothing of how it is written to or reached.
+    pub(crate) identity: String,
+    /// Whether it is a binary cache by its URL.
+    pub(crate) is_cache: bool,
+    /// Whether it may have substituters of its own.
+    pub(crate) has_substituters: bool,
 }
 
 impl OpenedStore {
@@ -95,6 +101,16 @@ pub(crate) async fn open_store(
     context: &Context,
 ) -> CliResult<OpenedStore> {
     open(text, Vec::new(), purpose, context).await
+}
+
+/// Opens the store at `text`; if it is a cache, paths in it may refer to paths in the open `upstreams`.
+pub(crate) async fn open_store_with(
+    text: &str,
+    upstreams: Vec<Arc<dyn Store>>,
+    purpose: Purpose<'_>,
+    context: &Context,
+) -> CliResult<OpenedStore> {
+    open(text, upstreams, purpose, context).await
 }
 
 /// Opens the store at `text`; if it is a cache, paths in it may refer to paths in `upstreams`.
@@ -183,7 +199,28 @@ async fn open(
 }
 
 fn opened(store: Arc<dyn Store>, url: &StoreUrl) -> OpenedStore {
-    OpenedStore { store, cache: None, trusted: url.store.trusted }
+    OpenedStore {
+        store,
+        cache: None,
+        trusted: url.store.trusted,
+        identity: identity(url),
+        is_cache: url.kind.is_cache(),
+        has_substituters: matches!(url.kind, StoreKind::Daemon(_) | StoreKind::Auto(_)),
+    }
+}
+
+/// The same for every URL of the same store, as far as a URL can tell.
+fn identity(url: &StoreUrl) -> String {
+    match &url.kind {
+        StoreKind::S3(settings) => match &settings.endpoint {
+            Some(endpoint) => format!("{}?endpoint={endpoint}", url.base()),
+            None => url.base(),
+        },
+        StoreKind::File(_) | StoreKind::Http(_) => url.base(),
+        StoreKind::Local(_) | StoreKind::Daemon(_) | StoreKind::Auto(_) => {
+            StoreUrl::new(url.kind.clone()).to_string()
+        }
+    }
 }
 
 async fn s3_objects(settings: &S3Settings, context: &Context) -> CliResult<Arc<dyn ObjectStore>> {
@@ -238,13 +275,13 @@ async fn open_cache(
         set_parts(&mut options.limits, settings);
         options.headers = settings.headers.clone();
     }
+    let objects = match &context.rate {
+        Some(rate) => rate.limit(objects),
+        None => objects,
+    };
     let cache = BinaryCache::open(objects, options).await?;
     context.caches.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&cache));
-    Ok(OpenedStore {
-        store: Arc::clone(&cache) as Arc<dyn Store>,
-        cache: Some(cache),
-        trusted: url.store.trusted,
-    })
+    Ok(OpenedStore { cache: Some(Arc::clone(&cache)), ..opened(cache, url) })
 }
 
 /// Where the URL says nothing of parts, the cache's own limits stay: they suit memory and bandwidth better than Nix's.

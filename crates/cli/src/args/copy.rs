@@ -14,17 +14,26 @@ pub(crate) struct CopyArgs {
     /// The store to write to [default: auto]
     #[arg(long, value_name = "STORE")]
     pub(crate) to: Option<String>,
-    /// Store paths, or symlinks to them
-    #[arg(value_name = "PATH", required_unless_present = "stdin")]
+    /// Store paths, links to them such as ./result or a profile, or outputs of a derivation (DERIVATION^out,dev)
+    #[arg(value_name = "PATH", required_unless_present_any = ["stdin", "all"])]
     pub(crate) paths: Vec<PathBuf>,
     /// Read more store paths from standard input, one a line
     #[arg(long)]
     pub(crate) stdin: bool,
+    /// Copy all paths of the source
+    #[arg(long, conflicts_with_all = ["paths", "stdin", "derivation"])]
+    pub(crate) all: bool,
+    /// Copy the derivations that the paths were built from, instead of the paths
+    #[arg(long)]
+    pub(crate) derivation: bool,
     /// Copy only the paths themselves; what they refer to must be there
     #[arg(long)]
     pub(crate) no_recursive: bool,
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
+    /// Let the destination fetch from its own substituters what they have, before it is sent (only a daemon does)
+    #[arg(short, long)]
+    pub(crate) substitute_on_destination: bool,
     /// Sign what is written to a cache with the key in this file, instead of the environment's; may be repeated
     #[arg(
         long,
@@ -34,6 +43,36 @@ pub(crate) struct CopyArgs {
         (the key itself), NARS3_SECRET_KEY_FILE, $CREDENTIALS_DIRECTORY/nars3-secret-key, secret-key-files of nix.conf."
     )]
     pub(crate) secret_key_file: Vec<PathBuf>,
+    /// Leave out what this binary cache has; clients of the destination must use it, too; may be repeated
+    #[arg(
+        long,
+        value_name = "STORE",
+        long_help = "Leave out what this binary cache has. Clients of the destination must have it as a substituter, \
+        too: together the two have everything. What refers to its paths is copied, and nothing else may be missing. May \
+        be repeated."
+    )]
+    pub(crate) skip_in: Vec<String>,
+    /// With --skip-in: look there only for paths signed by this key, a NAME or NAME:BASE64; may be repeated
+    #[arg(
+        long,
+        value_name = "KEY",
+        requires = "skip_in",
+        long_help = "With --skip-in: look there only for paths that this key has signed, and do not ask for the others. \
+        A NAME:BASE64 is a public key, and its signatures are verified; a NAME alone stands for every signature that \
+        names it. That a path was signed does not say that the cache still has it, so it is asked. May be repeated."
+    )]
+    pub(crate) skip_signed_by: Vec<String>,
+    /// Leave out paths that match this expression, and all that refer to them; may be repeated
+    #[arg(
+        long,
+        value_name = "REGEX",
+        // An expression may well begin with the dash before a name.
+        allow_hyphen_values = true,
+        long_help = "Leave out paths that match this regular expression, looked for anywhere in the full store path, \
+        and all paths that refer to them, as these would be of no use without. What the destination or the cache of \
+        --skip-in has already takes nothing along. May be repeated."
+    )]
+    pub(crate) exclude: Vec<String>,
     /// Replace what the destination has
     #[arg(long)]
     pub(crate) repair: bool,
@@ -51,12 +90,46 @@ pub(crate) struct CopyArgs {
     /// NARs under way at once
     #[arg(short, long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: u16,
-    /// Only say what would be copied
+    /// Send and receive at most so many bytes a second, each; K, M and G stand for KiB, MiB and GiB
+    #[arg(
+        long,
+        value_name = "BYTES",
+        value_parser = bytes_per_second,
+        long_help = "Send to caches, and receive from caches, at most so many bytes a second in each direction, \
+        counted as they travel, compressed. K, M and G stand for KiB, MiB and GiB. Requests are not split: parts go out \
+        whole, and wait for each other."
+    )]
+    pub(crate) limit_rate: Option<u64>,
+    /// Remember in this file what is at the destination, and ask for it no more when the copy is taken up again
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "repair",
+        long_help = "Remember in this file which paths are at the destination, and ask neither store for them when the \
+        copy is taken up again. It holds for one destination. Delete it when paths were deleted there."
+    )]
+    pub(crate) state: Option<PathBuf>,
+    /// Only say what would be copied, how much it is, and why
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `500K`, `20M`, `1G`, or bytes.
+fn bytes_per_second(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.trim_end_matches(['b', 'B']).trim_end_matches('i') {
+        text if text.ends_with(['k', 'K']) => (text.get(..text.len() - 1), 1 << 10),
+        text if text.ends_with(['m', 'M']) => (text.get(..text.len() - 1), 1 << 20),
+        text if text.ends_with(['g', 'G']) => (text.get(..text.len() - 1), 1 << 30),
+        text => (Some(text), 1),
+    };
+    let number: Option<u64> = digits.and_then(|digits| digits.parse().ok());
+    number
+        .and_then(|number| number.checked_mul(unit))
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| "expected a number of bytes above 0, such as 500K, 20M or 1G".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -118,4 +191,21 @@ pub(crate) struct PathInfoArgs {
     /// Print JSON in the shape of Nix 2.29
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes_per_second;
+
+    #[test]
+    fn rates_have_units() {
+        for (text, bytes) in
+            [("1", 1), ("500K", 512_000), ("20m", 20 << 20), ("1GiB", 1 << 30), ("3MB", 3 << 20)]
+        {
+            assert_eq!(bytes_per_second(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "0", "K", "-1", "1.5M", "20000000000G", "10X"] {
+            assert!(bytes_per_second(text).is_err(), "{text}");
+        }
+    }
 }
