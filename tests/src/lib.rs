@@ -17,6 +17,7 @@
 //! - `require`: skip loudly, or fail where `NARS3_REQUIRE` says so
 //! - `server`: MinIO, SeaweedFS, an embedded server, or one that is given by URL; buckets with raw objects and anonymous access
 //! - `nix`: real Nix with its own configuration, and chroot stores
+//! - `daemon`: a real nix-daemon over a chroot store
 //! - `closure`: the closure that the tests send around
 //! - `nars3`: the command under test, in a home of its own
 //! - `audit`: is what lies in a bucket a valid binary cache?
@@ -26,6 +27,7 @@
 
 pub mod audit;
 pub mod closure;
+pub mod daemon;
 mod http;
 pub mod memory;
 pub mod nars3;

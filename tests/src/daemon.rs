@@ -1,0 +1,76 @@
+//! A real nix-daemon with a chroot store of its own, on a socket of its own.
+
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+
+use crate::nix::{Chroot, Nix};
+
+/// A daemon that does not listen by now will not listen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The daemon. It ends when the value is dropped.
+#[derive(Debug)]
+pub struct Daemon {
+    process: Child,
+    socket: PathBuf,
+    store: Chroot,
+}
+
+impl Daemon {
+    /// A daemon over `store` that trusts these public keys, and runs as whoever runs the tests.
+    ///
+    /// # Errors
+    /// When it cannot be started, or does not listen.
+    pub fn start(nix: &Nix, store: Chroot, public_keys: &str) -> Result<Self> {
+        Self::start_with(nix, store, public_keys, "")
+    }
+
+    /// As `start`, with lines that go behind those of the usual configuration.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn start_with(nix: &Nix, store: Chroot, public_keys: &str, configuration: &str) -> Result<Self> {
+        let socket = store.root().join("socket");
+        let mut command = nix.command_trusting("nix-daemon", public_keys);
+        let usual = command.get_envs().find(|(name, _)| *name == "NIX_CONFIG").and_then(|(_, value)| value);
+        let usual = usual.map(|value| value.to_string_lossy().into_owned()).unwrap_or_default();
+        command
+            .env("NIX_CONFIG", usual + configuration)
+            .env("NIX_REMOTE", store.store_url())
+            .env("NIX_DAEMON_SOCKET_PATH", &socket)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let daemon = Self { process: command.spawn()?, socket, store };
+        let begun = Instant::now();
+        while UnixStream::connect(&daemon.socket).is_err() {
+            ensure!(begun.elapsed() < PATIENCE, "nix-daemon does not listen on {}", daemon.socket.display());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(daemon)
+    }
+
+    /// The store URL, the same for Nix and nars3.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("unix://{}", self.socket.display())
+    }
+
+    /// The store behind it.
+    #[must_use]
+    pub fn store(&self) -> &Chroot {
+        &self.store
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // That it has ended already is as good.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
