@@ -152,7 +152,7 @@ async fn interrupted() -> CliResult {
 
 async fn execute(command: Command, context: &Context) -> CliResult {
     match command {
-        Command::Copy(args) => commands::copy::run(args, context).await,
+        Command::Copy(args) => commands::copy::run(*args, context).await,
         Command::Add(args) => commands::add::run(args, context).await,
         Command::PathInfo(args) => commands::path_info::run(args, context).await,
         Command::Store(args) => commands::store::run(args, context).await,

@@ -60,7 +60,7 @@ pub(crate) struct GlobalArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Copy store paths, with all they refer to, from one store to another
-    Copy(CopyArgs),
+    Copy(Box<CopyArgs>),
     /// Add a file or directory to a store and print its store path
     Add(AddArgs),
     /// Show what a store knows of store paths
