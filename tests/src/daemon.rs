@@ -34,6 +34,8 @@ impl Daemon {
     /// # Errors
     /// As `start`.
     pub fn start_with(nix: &Nix, store: Chroot, public_keys: &str, configuration: &str) -> Result<Self> {
+        // Two connections at once to a store that is not there yet would both create its database, and one be dropped.
+        nix.run("nix-store", ["--init", "--store", &store.store_url()])?.success()?;
         let socket = store.root().join("socket");
         let mut command = nix.command_trusting("nix-daemon", public_keys);
         let usual = command.get_envs().find(|(name, _)| *name == "NIX_CONFIG").and_then(|(_, value)| value);
