@@ -13,8 +13,8 @@ pub(super) fn print(narinfo: &NarInfo, store_dir: &StoreDir) -> String {
     // Most names are shorter than this; a guess is cheaper than a second walk through them.
     let mut text = Printer::with_capacity(64 * info.references.len() + 128 * info.signatures.len());
     text.line("StorePath: ", [store_dir.as_str(), "/", info.path.base_name()]);
-    text.line("URL: ", [&narinfo.url]);
-    text.line("Compression: ", [narinfo.compression.name()]);
+    text.untrusted("URL: ", &narinfo.url);
+    text.untrusted("Compression: ", narinfo.compression.name());
     text.optional_hash("FileHash: ", narinfo.file_hash.as_ref());
     text.optional_number("FileSize: ", narinfo.file_size);
     text.optional_hash("NarHash: ", Some(&info.nar_hash));
@@ -37,9 +37,9 @@ pub(super) fn print_borrowed(narinfo: &NarInfoRef<'_>) -> String {
     let length =
         narinfo.store_path.len() + narinfo.url.len() + references.as_str().len() + signatures.text_len();
     let mut text = Printer::with_capacity(length);
-    text.line("StorePath: ", [narinfo.store_path]);
-    text.line("URL: ", [narinfo.url]);
-    text.line("Compression: ", [narinfo.compression]);
+    text.untrusted("StorePath: ", narinfo.store_path);
+    text.untrusted("URL: ", narinfo.url);
+    text.untrusted("Compression: ", narinfo.compression);
     text.optional_hash("FileHash: ", narinfo.file_hash.as_ref());
     text.optional_number("FileSize: ", narinfo.file_size);
     text.optional_hash("NarHash: ", Some(&narinfo.nar_hash));
@@ -48,10 +48,10 @@ pub(super) fn print_borrowed(narinfo: &NarInfoRef<'_>) -> String {
     {
         text.list("References: ", references.iter().collect::<BTreeSet<_>>().into_iter());
     } else {
-        text.line("References: ", [references.as_str()]);
+        text.untrusted("References: ", references.as_str());
     }
     if let Some(deriver) = narinfo.deriver {
-        text.line("Deriver: ", [deriver]);
+        text.untrusted("Deriver: ", deriver);
     }
     if flags.intersects(Flags::SIGNATURES_UNSORTED | Flags::SIGNATURES_DUPLICATE) {
         text.lines("Sig: ", signatures.iter().collect::<BTreeSet<_>>().into_iter());
@@ -73,17 +73,23 @@ impl Printer {
         Self(String::with_capacity(variable_length + Self::FIXED_LENGTH))
     }
 
+    /// A line of parts that are known to have no line break.
     fn line<const PARTS: usize>(&mut self, name: &str, value: [&str; PARTS]) {
         self.0.push_str(name);
         for part in value {
-            self.0.push_str(first_line(part));
+            self.0.push_str(part);
         }
         self.0.push('\n');
     }
 
+    /// A line of a value that may be anything.
+    fn untrusted(&mut self, name: &str, value: &str) {
+        self.line(name, [first_line(value)]);
+    }
+
     fn lines<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str>) {
         for value in values {
-            self.line(name, [value]);
+            self.untrusted(name, value);
         }
     }
 
@@ -138,6 +144,9 @@ impl Printer {
 }
 
 /// `value` up to its first line break. What stands behind it would become a line of its own, that is, another field.
+///
+/// The search of the standard library goes byte by byte, and takes half the time of printing a narinfo.
 fn first_line(value: &str) -> &str {
-    value.split_once('\n').map_or(value, |(first, _)| first)
+    let end = memchr::memchr(b'\n', value.as_bytes()).unwrap_or(value.len());
+    value.get(..end).unwrap_or(value)
 }
