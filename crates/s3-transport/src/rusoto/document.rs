@@ -45,6 +45,7 @@ pub(super) fn check(document: &[u8], root: &str) -> Result<(), String> {
     let reader = EventReader::new_with_config(document, ParserConfig::new().trim_whitespace(false));
     let mut names: Vec<String> = Vec::new();
     let mut expected = None;
+    let mut closed = false;
     for event in reader {
         let event = event.map_err(|error| format!("the answer is no whole XML document: {error}"))?;
         if matches!(event, XmlEvent::Whitespace(_)) {
@@ -56,6 +57,10 @@ pub(super) fn check(document: &[u8], root: &str) -> Result<(), String> {
         match event {
             XmlEvent::StartElement { name, .. } => {
                 let name = name.local_name;
+                // This parser takes a second document behind the first.
+                if closed {
+                    return Err(format!("the answer is no whole XML document: a {name} follows its end"));
+                }
                 if names.is_empty() && name != root {
                     return Err(format!("the answer is a {name}, expected a {root}"));
                 }
@@ -70,6 +75,7 @@ pub(super) fn check(document: &[u8], root: &str) -> Result<(), String> {
             }
             XmlEvent::EndElement { .. } => {
                 names.pop();
+                closed = names.is_empty();
             }
             _ => {}
         }

@@ -12,13 +12,12 @@ type Row = (&'static str, &'static [(&'static str, &'static str)]);
 const VECTORS: &str = "crates/store-path/tests/it/vectors.rs";
 const WIRE_STRINGS: (&str, &str) =
     ("crates/store-path/tests/it/wire_strings.rs", "strings_of_the_protocols_print_back");
-const DAEMON: &str = "crates/nix-store/src/daemon/vectors.rs";
+const DAEMON: &str = "crates/nix-store/src/worker_protocol/vectors.rs";
 const STORE_REFERENCES: (&str, &str) =
     ("crates/store-url/tests/store_references.rs", "every_reference_is_printed_back_or_refused_for_a_reason");
 const NARINFO: &str = "crates/narinfo/tests/upstream.rs";
 
-/// Of the protocols, these are not read: `build-mode`, `build-result-*` and `keyed-build-result-*`, because nothing is
-/// built here, and `derived-path-*`, which are the same values as in `derived-path`, for requests to build.
+/// The vectors of the protocols are told apart by name in the test of the crate that reads them.
 const TABLE: [Row; 22] = [
     ("nix-2.29.1/common-protocol", &[WIRE_STRINGS, (DAEMON, "lists")]),
     ("nix-2.29.1/nar-info", &[(NARINFO, "nar_infos")]),
