@@ -91,6 +91,7 @@ fn start(cli: Cli, screen: &Screen) -> CliResult<ExitCode> {
         }
     });
     runtime.shutdown_timeout(GRACE);
+    log_stats(&context);
     if cli.global.stats {
         print_stats(&context, screen);
     }
@@ -130,13 +131,39 @@ fn print_stats(context: &Context, screen: &Screen) {
         let by_operation: Vec<_> =
             counts.requests.iter().map(|(name, count)| format!("{name} {count}")).collect();
         screen.line(&format!(
-            "S3 requests: {}; {} refused, {} throttled, {} broken off",
+            "S3 requests: {}; {} bytes sent, {} received; {} retries, {} bodies taken up again; {} refused, {} throttled, \
+             {} broken off",
             by_operation.join(", "),
+            counts.bytes_sent,
+            counts.bytes_received,
+            counts.retries,
+            counts.resumed,
             counts.refused,
             counts.throttled,
             counts.broken
         ));
     }
+}
+
+/// The same counters as an event, which JSON logs carry with its fields.
+fn log_stats(context: &Context) {
+    let counts = context.s3.stats().counts();
+    if counts.requests.is_empty() {
+        return;
+    }
+    let by_operation: Vec<_> =
+        counts.requests.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    tracing::info!(
+        requests = by_operation.join(", "),
+        bytes_sent = counts.bytes_sent,
+        bytes_received = counts.bytes_received,
+        retries = counts.retries,
+        resumed = counts.resumed,
+        refused = counts.refused,
+        throttled = counts.throttled,
+        broken = counts.broken,
+        "S3 requests"
+    );
 }
 
 /// Resolves at SIGINT or SIGTERM.

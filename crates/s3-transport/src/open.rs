@@ -1,15 +1,14 @@
 //! Opening a store: settings and environment in, an object store out.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use nars3_store_url::{S3Client, S3Settings, ServerSideEncryption, TransferSettings};
+use nars3_store_url::{S3Client, S3Settings, ServerSideEncryption};
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, Checksum, S3ConditionalPut};
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+use object_store::{ClientOptions, ObjectStore, RetryConfig};
 
-use crate::credentials::{Access, Adapter};
+use crate::credentials::Access;
 use crate::environment::{CredentialSource, Environment};
 use crate::error::S3OpenError;
 #[cfg(feature = "rusoto")]
@@ -17,9 +16,6 @@ use crate::rusoto::RusotoBucket;
 use crate::store::Bucket;
 use crate::tls::CaBundle;
 use crate::wire::Connector;
-
-/// A signature is good for 15 minutes, and a retry has that of the first attempt.
-const SIGNATURE_LIFE: Duration = Duration::from_secs(14 * 60);
 
 /// Opens the store that the settings describe.
 ///
@@ -51,13 +47,11 @@ pub async fn open(
         Access::Signed(cache) => Some(Arc::clone(cache)),
         Access::Anonymous => None,
     };
-    let scheme = address.url.scheme;
-    let connector =
-        Connector::new(&settings.transfer, scheme, ca_bundle.as_ref(), environment, cache).await?;
+    let connector = Connector::new(settings, ca_bundle.as_ref(), environment, cache).await?;
     let client: Box<dyn ObjectStore> = match settings.s3_client {
         #[cfg(feature = "rusoto")]
-        Some(S3Client::Rusoto) => rusoto(settings, access, &connector)?,
-        _ => Box::new(client(settings, url, access, connector)?),
+        Some(S3Client::Rusoto) => rusoto(settings, access, &connector),
+        _ => Box::new(client(settings, url, connector)?),
     };
     let bucket = Bucket::new(client, settings);
     if settings.prefix.is_empty() {
@@ -100,25 +94,11 @@ async fn access(
 
 /// The client on rusoto, over the same connections.
 #[cfg(feature = "rusoto")]
-fn rusoto(
-    settings: &S3Settings,
-    access: Access,
-    connector: &Connector,
-) -> Result<Box<dyn ObjectStore>, S3OpenError> {
-    use object_store::client::HttpConnector;
-
-    let http = connector
-        .connect(&ClientOptions::new())
-        .map_err(|source| S3OpenError::HttpClient { source: source.into() })?;
-    Ok(Box::new(RusotoBucket::new(settings.clone(), access, http)?))
+fn rusoto(settings: &S3Settings, access: Access, connector: &Connector) -> Box<dyn ObjectStore> {
+    Box::new(RusotoBucket::new(settings.clone(), access, Arc::clone(&connector.wire)))
 }
 
-fn client(
-    settings: &S3Settings,
-    url: String,
-    access: Access,
-    connector: Connector,
-) -> Result<AmazonS3, S3OpenError> {
+fn client(settings: &S3Settings, url: String, connector: Connector) -> Result<AmazonS3, S3OpenError> {
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(&settings.bucket)
         .with_region(&settings.region)
@@ -126,14 +106,11 @@ fn client(
         .with_endpoint(url)
         .with_virtual_hosted_style_request(true)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
-        .with_request_payer(settings.requester_pays)
         .with_client_options(ClientOptions::new().with_allow_http(true))
-        .with_retry(retries(&settings.transfer))
+        // The wire below retries, and signs each attempt anew (docs/decisions/0004).
+        .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
+        .with_skip_signature(true)
         .with_http_connector(connector);
-    builder = match access {
-        Access::Signed(cache) => builder.with_credentials(Arc::new(Adapter(cache))),
-        Access::Anonymous => builder.with_skip_signature(true),
-    };
     if settings.endpoint.is_none() {
         // It is computed for the signature anyway, and stored by AWS with the object. Other servers need not know it.
         builder = builder.with_checksum_algorithm(Checksum::SHA256);
@@ -159,18 +136,4 @@ fn encrypted(
 /// object_store lets the keys of encryption be parsed, but not be named.
 fn encryption_key(name: &str) -> Result<AmazonS3ConfigKey, S3OpenError> {
     name.parse().map_err(|source| S3OpenError::S3Client { source })
-}
-
-/// Nix's `retry-attempts` and delays. object_store cannot tell a server that is asked too much from one that fails, so
-/// `retry-delay-rate-limited` has no effect on this client.
-fn retries(transfer: &TransferSettings) -> RetryConfig {
-    RetryConfig {
-        backoff: BackoffConfig {
-            init_backoff: transfer.retry_delay,
-            max_backoff: transfer.retry_max_delay,
-            base: 2.0,
-        },
-        max_retries: transfer.retry_attempts.saturating_sub(1) as usize,
-        retry_timeout: transfer.retry_timeout.unwrap_or(SIGNATURE_LIFE).min(SIGNATURE_LIFE),
-    }
 }

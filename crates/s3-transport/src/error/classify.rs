@@ -25,6 +25,12 @@ impl S3Error {
                 described.kind = error.kind.into();
                 described.operation = Some(error.operation);
                 described.host = Some(error.host.clone());
+                described.bucket = Some(error.bucket.clone());
+                described.key =
+                    described.key.or_else(|| Some(error.key.clone()).filter(|key| !key.is_empty()));
+                described.attempts = Some(error.attempts);
+                described.elapsed = Some(error.elapsed);
+                described.message = Some(error.in_words());
                 return described;
             }
             if error.source().is_none()
@@ -57,6 +63,10 @@ impl S3Error {
         self.code = answer.code;
         self.message = answer.message;
         self.request_id = answer.request_id;
+        self.bucket = answer.bucket;
+        self.key = self.key.take().or(answer.key);
+        self.attempts = answer.attempts;
+        self.elapsed = answer.elapsed;
     }
 }
 
@@ -95,7 +105,7 @@ impl From<TransportErrorKind> for S3ErrorKind {
             TransportErrorKind::Tls => S3ErrorKind::Tls,
             TransportErrorKind::TimedOut => S3ErrorKind::TimedOut,
             TransportErrorKind::Broken => S3ErrorKind::ConnectionLost,
-            TransportErrorKind::TooLong => S3ErrorKind::InvalidAnswer,
+            TransportErrorKind::TooLong | TransportErrorKind::Unreadable => S3ErrorKind::InvalidAnswer,
         }
     }
 }
@@ -130,10 +140,19 @@ fn kind_of_answer(answer: &Answer) -> S3ErrorKind {
         ("AccessDenied" | "AllAccessDisabled" | "AccountProblem", _) => forbidden(),
         ("PreconditionFailed" | "ConditionalRequestConflict", _) => S3ErrorKind::Precondition,
         (
-            "SlowDown" | "Throttling" | "ThrottlingException" | "TooManyRequests" | "RequestLimitExceeded",
+            "SlowDown"
+            | "ServiceUnavailable"
+            | "Throttling"
+            | "ThrottlingException"
+            | "TooManyRequests"
+            | "TooManyRequestsException"
+            | "RequestLimitExceeded"
+            | "BandwidthLimitExceeded"
+            | "Busy",
             _,
         ) => S3ErrorKind::Throttled,
-        ("RequestTimeout", _) => S3ErrorKind::TimedOut,
+        ("RequestTimeout" | "RequestTimeoutException", _) => S3ErrorKind::TimedOut,
+        ("InternalError" | "InternalServerError", _) => S3ErrorKind::Server,
         ("BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "IncompleteBody", _) => {
             S3ErrorKind::BadDigest
         }

@@ -1,6 +1,7 @@
 //! A request's error in S3's terms: what happened, with the facts that help to do something about it.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::credentials::CredentialsError;
 use crate::wire::Operation;
@@ -82,6 +83,8 @@ pub struct S3Error {
     pub kind: S3ErrorKind,
     /// What was to be done.
     pub operation: Option<Operation>,
+    /// The bucket.
+    pub bucket: Option<String>,
     /// The key, or keys, in the bucket.
     pub key: Option<String>,
     /// The host and port that the request went to; only when there was no answer.
@@ -94,6 +97,10 @@ pub struct S3Error {
     pub message: Option<String>,
     /// The request's id, by which the server's operator finds it.
     pub request_id: Option<String>,
+    /// How often the request was made.
+    pub attempts: Option<u32>,
+    /// How long that took, from the first attempt to the end of the last, the pauses between them included.
+    pub elapsed: Option<Duration>,
 }
 
 impl S3Error {
@@ -102,12 +109,15 @@ impl S3Error {
         S3Error {
             kind,
             operation: None,
+            bucket: None,
             key: None,
             host: None,
             status: None,
             code: None,
             message: None,
             request_id: None,
+            attempts: None,
+            elapsed: None,
         }
     }
 
@@ -161,6 +171,9 @@ impl S3Error {
 impl fmt::Display for S3Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.what())?;
+        if let Some(bucket) = &self.bucket {
+            write!(formatter, ", bucket '{bucket}'")?;
+        }
         if let Some(key) = &self.key {
             write!(formatter, ", key '{key}'")?;
         }
@@ -185,6 +198,12 @@ impl fmt::Display for S3Error {
         }
         if let Some(id) = &self.request_id {
             write!(formatter, ", request id {id}")?;
+        }
+        if let Some(attempts) = self.attempts.filter(|attempts| *attempts > 1) {
+            write!(formatter, ", {attempts} attempts")?;
+            if let Some(elapsed) = self.elapsed {
+                write!(formatter, " in {:.1} s", elapsed.as_secs_f64())?;
+            }
         }
         if let Some(message) = &self.message {
             write!(formatter, ": {message}")?;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use nars3_store_url::S3Settings;
-use object_store::client::HttpClient;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
@@ -15,8 +14,8 @@ use object_store::{
 
 use super::dispatcher::Connection;
 use super::list::Query;
-use crate::S3OpenError;
 use crate::credentials::Access;
+use crate::wire::Wire;
 
 /// A bucket, through rusoto.
 pub(crate) struct RusotoBucket {
@@ -25,11 +24,8 @@ pub(crate) struct RusotoBucket {
 
 impl RusotoBucket {
     /// The bucket of the settings.
-    ///
-    /// # Errors
-    /// If the settings leave no way to address it.
-    pub(crate) fn new(settings: S3Settings, access: Access, http: HttpClient) -> Result<Self, S3OpenError> {
-        Ok(RusotoBucket { connection: Arc::new(Connection::new(settings, access, http)?) })
+    pub(crate) fn new(settings: S3Settings, access: Access, wire: Arc<Wire>) -> Self {
+        RusotoBucket { connection: Arc::new(Connection::new(settings, access, wire)) }
     }
 }
 

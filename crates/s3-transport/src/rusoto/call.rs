@@ -8,7 +8,7 @@ use rusoto_core::{Client, RusotoError};
 use rusoto_s3::S3Client;
 
 use super::dispatcher::{Connection, Dispatcher};
-use super::draft::Extras;
+use super::draft::{Extras, region};
 use super::failure::Failure;
 use crate::wire::Operation;
 
@@ -27,7 +27,7 @@ impl Connection {
         let failure = Arc::new(Mutex::new(None));
         let dispatcher = Dispatcher { connection: Arc::clone(self), extras, failure: Arc::clone(&failure) };
         // Not signing: the dispatcher signs, after it has added what is missing.
-        let client = S3Client::new_with_client(Client::new_not_signing(dispatcher), self.target().region);
+        let client = S3Client::new_with_client(Client::new_not_signing(dispatcher), region(&self.target()));
         let result = ask(client).await;
         result.map_err(|error| {
             let kept = failure.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -6,25 +6,11 @@
 
 use xml::reader::{EventReader, ParserConfig, XmlEvent};
 
-use crate::wire::Operation;
-
 /// Elements that rusoto takes for numbers, in the documents of our operations.
 const NUMBERS: [&str; 5] = ["Size", "KeyCount", "MaxKeys", "PartNumber", "PartsCount"];
 
 /// Elements that rusoto takes for `true` or `false`.
 const BOOLEANS: [&str; 4] = ["IsTruncated", "DeleteMarker", "BucketKeyEnabled", "Quiet"];
-
-/// The root of the document that answers an operation; none for an answer without a document.
-pub(super) const fn root_of(operation: Operation) -> Option<&'static str> {
-    match operation {
-        Operation::ListObjectsV2 => Some("ListBucketResult"),
-        Operation::CreateMultipartUpload => Some("InitiateMultipartUploadResult"),
-        Operation::CompleteMultipartUpload => Some("CompleteMultipartUploadResult"),
-        Operation::CopyObject => Some("CopyObjectResult"),
-        Operation::DeleteObjects => Some("DeleteResult"),
-        _ => None,
-    }
-}
 
 /// What rusoto will take an element's text for.
 #[derive(Clone, Copy)]

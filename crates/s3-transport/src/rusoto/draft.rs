@@ -7,10 +7,11 @@ use bytes::Bytes;
 use object_store::client::{HttpRequest, HttpRequestBody};
 use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
+use rusoto_core::Region;
 use rusoto_core::signature::{Params, SignedRequest, SignedRequestPayload};
 use rusoto_credential::AwsCredentials;
 
-use super::target::Target;
+use crate::wire::{Headers, Operation, ReadMethod, Target, is_of_reads};
 
 /// What a request has beyond what rusoto can say.
 #[derive(Debug, Default)]
@@ -24,7 +25,8 @@ pub(super) struct Extras {
 }
 
 /// A request that is not signed yet.
-pub(super) struct Draft {
+pub(super) struct Unsigned {
+    operation: Operation,
     method: String,
     /// `/<key>`, or nothing for the bucket itself; not encoded.
     path: String,
@@ -33,7 +35,7 @@ pub(super) struct Draft {
     body: Bytes,
 }
 
-impl Draft {
+impl Unsigned {
     /// Takes over what rusoto made for a bucket.
     pub(super) fn new(request: SignedRequest, bucket: &str, extras: &Extras) -> Self {
         let path = request.path.strip_prefix('/').and_then(|path| path.strip_prefix(bucket));
@@ -53,25 +55,57 @@ impl Draft {
             (None, _) => Bytes::new(),
         };
         let path = path.unwrap_or_default().to_owned();
-        Draft { method: request.method, path, params: request.params, headers, body }
+        let params = request.params;
+        let is_copy = headers.contains_key("x-amz-copy-source");
+        let operation = Operation::named(&request.method, |name| params.contains_key(name), is_copy);
+        Unsigned { operation, method: request.method, path, params, headers, body }
     }
 
-    /// Bytes of the body.
-    pub(super) fn body_len(&self) -> usize {
-        self.body.len()
+    pub(super) fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// The key, not encoded; empty for the bucket itself.
+    pub(super) fn key(&self) -> &str {
+        self.path.trim_start_matches('/')
+    }
+
+    pub(super) fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// A read of the same object, with these headers instead of its own range and conditions.
+    pub(super) fn read(&self, method: ReadMethod, headers: Headers<'_>) -> Self {
+        let is_read = matches!(self.operation, Operation::GetObject | Operation::HeadObject);
+        let mut kept = if is_read { self.headers.clone() } else { BTreeMap::new() };
+        kept.retain(|name, _| !is_of_reads(name));
+        kept.extend(
+            headers.iter().map(|(name, value)| ((*name).to_owned(), vec![value.clone().into_bytes()])),
+        );
+        Unsigned {
+            operation: match method {
+                ReadMethod::Get => Operation::GetObject,
+                ReadMethod::Head => Operation::HeadObject,
+            },
+            method: method.as_str().to_owned(),
+            path: self.path.clone(),
+            params: if is_read { self.params.clone() } else { Params::new() },
+            headers: kept,
+            body: Bytes::new(),
+        }
     }
 
     /// The request of one attempt, signed for this moment, or unsigned.
     ///
     /// # Errors
     /// What cannot be sent: a header with a line break in it, for instance.
-    pub(super) fn request(
+    pub(super) fn sign(
         &self,
         target: &Target,
         credentials: Option<&AwsCredentials>,
     ) -> Result<HttpRequest, String> {
         let path = format!("{}{}", target.path, self.path);
-        let mut signed = SignedRequest::new(&self.method, "s3", &target.region, &path);
+        let mut signed = SignedRequest::new(&self.method, "s3", &region(target), &path);
         signed.scheme = Some(target.scheme.to_owned());
         signed.hostname = Some(target.authority.clone());
         signed.params = self.params.clone();
@@ -111,6 +145,14 @@ impl Draft {
         }
         Ok(request)
     }
+}
+
+/// A target's region, in rusoto's terms: any name, because its own list of regions ends in 2022, and its table of hosts is
+/// not used.
+pub(super) fn region(target: &Target) -> Region {
+    // Without a path: rusoto would put it in front of ours.
+    let endpoint = format!("{}://{}", target.scheme, target.authority);
+    Region::Custom { name: target.region.clone(), endpoint }
 }
 
 /// Values as a signature has them: every run of spaces is one. rusoto only halves them.

@@ -26,6 +26,22 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// From an error of the wire.
+    pub(super) fn of_error(error: HttpError) -> Self {
+        match error.source() {
+            Some(source) if source.is::<CredentialsError>() => {
+                match source.downcast_ref::<CredentialsError>() {
+                    Some(error) => Failure::NoCredentials(error.clone()),
+                    None => Failure::Broken(error),
+                }
+            }
+            Some(source) if source.is::<Impossible>() => {
+                Failure::Impossible { operation: None, reason: source.to_string() }
+            }
+            _ => Failure::Broken(error),
+        }
+    }
+
     /// The failure in S3's terms.
     pub(super) fn describe(&self, key: Option<&str>) -> S3Error {
         let key = key.map(str::to_owned);
@@ -45,7 +61,10 @@ impl Failure {
                 None => plain(S3ErrorKind::ConnectionLost, None, None, Some(&error.to_string())),
                 Some(found) => S3Error {
                     host: Some(found.host.clone()),
-                    ..plain(found.kind.into(), Some(found.operation), None, Some(&found.to_string()))
+                    bucket: Some(found.bucket.clone()),
+                    attempts: Some(found.attempts),
+                    elapsed: Some(found.elapsed),
+                    ..plain(found.kind.into(), Some(found.operation), None, Some(&found.in_words()))
                 },
             },
             Failure::Unreadable { operation, status, reason } => {
@@ -85,6 +104,11 @@ impl Failure {
         }
     }
 }
+
+/// A request that cannot be sent, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Impossible(pub(super) String);
 
 /// What broke, by the wrapper that the HTTP client puts around every error.
 fn transport(error: &HttpError) -> Option<&TransportError> {

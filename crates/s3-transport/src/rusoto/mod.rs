@@ -7,9 +7,8 @@
 //!
 //! - `bucket`: the object store.
 //! - `call`: one operation, from the store's words to rusoto's and back.
-//! - `dispatcher`: sends what rusoto made, in as many attempts as it takes.
-//! - `draft`: a request before it is signed; each attempt is signed anew.
-//! - `target`: host, path and region of the bucket.
+//! - `dispatcher`: gives what rusoto made to the wire, and signs each attempt.
+//! - `draft`: a request before it is signed, with what rusoto cannot say added.
 //! - `credentials`: what signs, from the cache that all clients share.
 //! - `response`, `document`: answers, made harmless for rusoto.
 //! - `failure`: why there is no good answer.
@@ -28,7 +27,6 @@ mod metadata;
 mod multipart;
 mod read;
 mod response;
-mod target;
 mod write;
 
 pub(crate) use bucket::RusotoBucket;

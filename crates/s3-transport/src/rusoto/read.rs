@@ -1,4 +1,4 @@
-//! Reading an object: all of it, a part of it, or only what is said about it; and going on where an answer broke off.
+//! Reading an object: all of it, a part of it, or only what is said about it.
 
 use std::io;
 use std::ops::Range;
@@ -9,15 +9,15 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use object_store::client::{HttpError, HttpErrorKind};
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, GetResult, GetResultPayload, ObjectMeta, Result};
+use object_store::{GetOptions, GetResult, GetResultPayload, ObjectMeta, Result};
 use rusoto_core::ByteStream;
 use rusoto_s3::{GetObjectOutput, GetObjectRequest, HeadObjectRequest, S3};
 
-use super::dispatcher::{Connection, delay};
+use super::dispatcher::Connection;
 use super::draft::Extras;
 use super::failure::Failure;
 use super::metadata::{Headers, content_range, header_date, range_header, to_header, unreadable, wanted};
-use crate::wire::{Operation, TransportError};
+use crate::wire::Operation;
 
 /// An answer to a read.
 struct Fetched {
@@ -39,16 +39,7 @@ impl Connection {
         let Fetched { meta, range, headers, body } = fetched;
         let payload = match body {
             None => stream::empty().boxed(),
-            Some(body) => Reading {
-                connection: Arc::clone(self),
-                location: location.clone(),
-                version: options.version,
-                e_tag: meta.e_tag.clone(),
-                rest: range.clone(),
-                body,
-                breaks: 0,
-            }
-            .into_stream(),
+            Some(body) => contents(body, location.clone()),
         };
         Ok(GetResult {
             payload: GetResultPayload::Stream(payload),
@@ -172,86 +163,18 @@ fn range_and_size(output: &GetObjectOutput, options: &GetOptions) -> Result<(Ran
     Ok((range, size))
 }
 
-/// A body under way.
-struct Reading {
-    connection: Arc<Connection>,
-    location: Path,
-    version: Option<String>,
-    e_tag: Option<String>,
-    /// The bytes that are still to come.
-    rest: Range<u64>,
-    body: ByteStream,
-    breaks: u32,
-}
-
-impl Reading {
-    fn into_stream(self) -> BoxStream<'static, Result<Bytes>> {
-        stream::try_unfold(self, |mut reading| async move {
-            match reading.next().await {
-                Ok(None) => Ok(None),
-                Ok(Some(bytes)) => Ok(Some((bytes, reading))),
-                Err(failure) => Err(failure.into_error(reading.location.as_ref())),
-            }
-        })
-        .boxed()
-    }
-
-    async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
-        loop {
-            let error = match self.body.next().await {
-                Some(Ok(bytes)) if bytes.is_empty() => continue,
-                Some(Ok(bytes)) => {
-                    let length = bytes.len() as u64;
-                    if length > self.rest.end - self.rest.start {
-                        let reason = "the body is longer than the answer said".to_owned();
-                        let operation = Operation::GetObject;
-                        return Err(Failure::Unreadable { operation, status: None, reason });
-                    }
-                    self.rest.start += length;
-                    return Ok(Some(bytes));
-                }
-                None if self.rest.is_empty() => return Ok(None),
-                None => io::Error::from(io::ErrorKind::UnexpectedEof),
-                Some(Err(error)) => error,
-            };
-            self.resume(self.broken(error)).await?;
-        }
-    }
-
-    fn broken(&self, error: io::Error) -> Failure {
-        let kind = error.kind();
+/// The contents of an object. The wire has seen to it that they are whole, or that the last thing is an error.
+fn contents(body: ByteStream, location: Path) -> BoxStream<'static, Result<Bytes>> {
+    let error = move |error: io::Error| {
         let inner = error.into_inner().map(<dyn std::error::Error + Send + Sync>::downcast::<HttpError>);
-        let error = match inner {
-            Some(Ok(error)) => *error,
-            _ => HttpError::new(HttpErrorKind::Interrupted, io::Error::from(kind)),
+        let failure = match inner {
+            Some(Ok(error)) => Failure::of_error(*error),
+            _ => Failure::Broken(HttpError::new(
+                HttpErrorKind::Interrupted,
+                io::Error::from(io::ErrorKind::Other),
+            )),
         };
-        let host = self.connection.target().authority;
-        Failure::Broken(TransportError::wrap(Operation::GetObject, host, error))
-    }
-
-    /// Asks for the rest, of the very same object.
-    async fn resume(&mut self, broken: Failure) -> Result<(), Failure> {
-        let transfer = &self.connection.settings.transfer;
-        self.breaks += 1;
-        let Some(e_tag) = self.e_tag.clone().filter(|_| self.breaks < transfer.retry_attempts) else {
-            return Err(broken);
-        };
-        tracing::debug!(position = self.rest.start, error = %broken.describe(None), "a body broke off");
-        tokio::time::sleep(delay(transfer, self.breaks, false)).await;
-        let options = GetOptions {
-            if_match: Some(e_tag.clone()),
-            range: Some(GetRange::Bounded(self.rest.clone())),
-            version: self.version.clone(),
-            ..GetOptions::default()
-        };
-        let fetched = self.connection.fetch(&self.location, &options).await?;
-        // A server that ignores conditions must not make one object out of two.
-        match fetched.body {
-            Some(body) if fetched.meta.e_tag.as_ref() == Some(&e_tag) && fetched.range == self.rest => {
-                self.body = body;
-                Ok(())
-            }
-            _ => Err(broken),
-        }
-    }
+        failure.into_error(location.as_ref())
+    };
+    body.map(move |chunk| chunk.map_err(&error)).boxed()
 }

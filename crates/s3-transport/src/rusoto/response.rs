@@ -13,7 +13,7 @@ use rusoto_core::request::HttpResponse as RusotoResponse;
 
 use super::document;
 use super::failure::Failure;
-use crate::wire::Operation;
+use crate::wire::{Operation, root_of};
 
 /// Headers that rusoto takes for numbers.
 const NUMBERS: [&str; 4] =
@@ -31,13 +31,13 @@ pub(super) async fn accept(operation: Operation, response: HttpResponse) -> Resu
     let status = parts.status.as_u16();
     let unreadable = |reason: String| Failure::Unreadable { operation, status: Some(status), reason };
     let headers = headers(&parts.headers);
-    let body = match document::root_of(operation) {
+    let body = match root_of(operation) {
         _ if operation == Operation::GetObject => {
             // The error stays whole inside: whoever reads the stream wants to know it.
             ByteStream::new(body.bytes_stream().map_err(io::Error::other))
         }
         Some(root) => {
-            let bytes = body.bytes().await.map_err(Failure::Broken)?;
+            let bytes = body.bytes().await.map_err(Failure::of_error)?;
             document::check(&bytes, root).map_err(unreadable)?;
             ByteStream::new(once(bytes))
         }

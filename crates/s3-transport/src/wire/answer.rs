@@ -3,6 +3,8 @@
 //!
 //! object_store keeps the text of a refusal's body and nothing else of it, and a HEAD request's refusal has no body.
 
+use std::time::Duration;
+
 use object_store::HeaderMap;
 
 use super::Operation;
@@ -22,6 +24,12 @@ pub(crate) struct Answer {
     pub(crate) region: Option<String>,
     /// Where the server sends the request instead.
     pub(crate) location: Option<String>,
+    pub(crate) bucket: Option<String>,
+    pub(crate) key: Option<String>,
+    /// How often the request was made.
+    pub(crate) attempts: Option<u32>,
+    /// How long that took in all.
+    pub(crate) elapsed: Option<Duration>,
 }
 
 impl Answer {
@@ -39,12 +47,22 @@ impl Answer {
             request_id: header("x-amz-request-id").or_else(|| field("RequestId")),
             region: header("x-amz-bucket-region").or_else(|| field("Region")),
             location: header("location").or_else(|| field("Endpoint")),
+            ..Answer::default()
         }
     }
 
+    /// In a few words, for logs.
+    pub(super) fn in_words(&self) -> String {
+        let status = self.status.map(|status| status.to_string()).unwrap_or_default();
+        let parts = [status.as_str(), self.code.as_deref().unwrap_or_default()];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+    }
+
     /// The document.
-    pub(super) fn to_xml(&self) -> String {
+    pub(crate) fn to_xml(&self) -> String {
         let status = self.status.map(|status| status.to_string());
+        let attempts = self.attempts.map(|attempts| attempts.to_string());
+        let elapsed = self.elapsed.map(|elapsed| elapsed.as_millis().to_string());
         let fields = [
             ("Code", self.code.as_deref()),
             ("Message", self.message.as_deref()),
@@ -53,11 +71,15 @@ impl Answer {
             ("RequestId", self.request_id.as_deref()),
             ("Region", self.region.as_deref()),
             ("Endpoint", self.location.as_deref()),
+            ("Bucket", self.bucket.as_deref()),
+            ("ObjectKey", self.key.as_deref()),
+            ("Attempts", attempts.as_deref()),
+            ("Milliseconds", elapsed.as_deref()),
         ];
         let mut xml = String::from("<Error>");
         for (name, value) in fields {
             if let Some(value) = value {
-                let value = value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+                let value = escaped(value);
                 xml.push_str(&format!("<{name}>{value}</{name}>"));
             }
         }
@@ -78,12 +100,21 @@ impl Answer {
             request_id: element(text, "RequestId"),
             region: element(text, "Region"),
             location: element(text, "Endpoint"),
+            bucket: element(text, "Bucket"),
+            key: element(text, "ObjectKey"),
+            attempts: element(text, "Attempts").and_then(|attempts| attempts.parse().ok()),
+            elapsed: element(text, "Milliseconds").and_then(|it| it.parse().ok()).map(Duration::from_millis),
         })
     }
 }
 
+/// A text as the text of an element.
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
 /// The text of the first element with this name.
-fn element(xml: &str, name: &str) -> Option<String> {
+pub(super) fn element(xml: &str, name: &str) -> Option<String> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
     let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'");
@@ -116,9 +147,17 @@ mod tests {
             message: Some("expecting 'eu-west-1' & nothing else".to_owned()),
             request_id: Some("R1".to_owned()),
             region: Some("eu-west-1".to_owned()),
-            location: None,
+            ..Answer::default()
         };
         assert_eq!(answer, expected);
+        let expected = Answer {
+            bucket: Some("bucket".to_owned()),
+            key: Some("a <b> & c".to_owned()),
+            attempts: Some(3),
+            elapsed: Some(Duration::from_millis(1500)),
+            ..expected
+        };
+        let answer = expected.clone();
         let words = format!("Server returned non-2xx status code: 400 Bad Request: {}", answer.to_xml());
         assert_eq!(Answer::find(&words), Some(expected));
     }

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nars3_store_url::{Scheme, TransferSettings};
+use nars3_store_url::{S3Settings, TransferSettings};
 use object_store::ClientOptions;
 use object_store::client::{HttpClient, HttpConnector};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Identity};
 
+use super::Target;
+use super::draft::Signer;
+use super::send::Wire;
 use super::service::Service;
 use crate::credentials::CredentialCache;
 use crate::environment::Environment;
-use crate::stats::RequestStats;
 use crate::tls::CaBundle;
 use crate::{S3OpenError, tls};
 
@@ -23,11 +25,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 /// What this crate calls itself.
 const USER_AGENT: &str = concat!("nars3/", env!("CARGO_PKG_VERSION"));
 
-/// Gives object_store our client.
+/// Gives both clients the wire.
 #[derive(Debug)]
 pub(crate) struct Connector {
-    client: Client,
-    stats: Arc<RequestStats>,
+    pub(crate) wire: Arc<Wire>,
     credentials: Option<Arc<CredentialCache>>,
 }
 
@@ -35,32 +36,29 @@ impl Connector {
     /// Builds the client.
     ///
     /// It follows no redirect: a signature is for one host, and credentials must not go to another. It decodes no
-    /// content encoding: a cache's objects are what their bytes are.
+    /// content encoding, and so asks for none: a cache's objects are what their bytes are.
     pub(crate) async fn new(
-        transfer: &TransferSettings,
-        scheme: Scheme,
+        settings: &S3Settings,
         ca_bundle: Option<&CaBundle>,
         environment: &Environment,
         credentials: Option<Arc<CredentialCache>>,
     ) -> Result<Self, S3OpenError> {
         tls::install_crypto_provider();
+        let (transfer, target) = (&settings.transfer, Target::of(settings)?);
         let mut builder = Client::builder()
             .user_agent(USER_AGENT)
             .redirect(Policy::none())
-            // object_store retries, with its own count and delays.
+            // The wire retries, with the count and delays of the settings.
             .retry(reqwest::retry::never())
             .no_gzip()
             .no_brotli()
             .no_zstd()
             .no_deflate()
             .http1_only()
-            .https_only(scheme == Scheme::Https)
+            .https_only(target.scheme == "https")
             .pool_idle_timeout(IDLE_TIMEOUT);
         if let Some(timeout) = transfer.connect_timeout {
             builder = builder.connect_timeout(timeout);
-        }
-        if let Some(timeout) = transfer.stalled_download_timeout {
-            builder = builder.read_timeout(timeout);
         }
         if let Some(timeout) = transfer.request_timeout {
             builder = builder.timeout(timeout);
@@ -75,7 +73,9 @@ impl Connector {
             builder = builder.resolve(host, *address);
         }
         let client = builder.build().map_err(|source| S3OpenError::HttpClient { source: source.into() })?;
-        Ok(Connector { client, stats: Arc::clone(&environment.stats), credentials })
+        let stats = Arc::clone(&environment.stats);
+        let wire = Wire::new(client, settings.clone(), target, stats, credentials.clone());
+        Ok(Connector { wire: Arc::new(wire), credentials })
     }
 }
 
@@ -91,7 +91,9 @@ async fn client_identity(transfer: &TransferSettings) -> Result<Option<Identity>
 impl HttpConnector for Connector {
     /// The options are not asked: all that they could say has been said to `new`.
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        let (stats, credentials) = (Arc::clone(&self.stats), self.credentials.clone());
-        Ok(HttpClient::new(Service::new(self.client.clone(), stats, credentials)))
+        let requester_pays = self.wire.settings.requester_pays;
+        let signer = Arc::new(Signer { credentials: self.credentials.clone(), requester_pays });
+        let base = self.wire.target().path;
+        Ok(HttpClient::new(Service { wire: Arc::clone(&self.wire), signer, base }))
     }
 }

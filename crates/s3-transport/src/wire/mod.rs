@@ -1,12 +1,43 @@
-//! The HTTP client under object_store's S3 client: ours, so that redirects, timeouts, authorities and errors are ours.
+//! What is below both S3 clients: the HTTP client, and all that happens to a request between the client that made it and the
+//! network.
+//!
+//! - `client`: the HTTP client, from the settings.
+//! - `service`: the seam of object_store's client. (rusoto's is its dispatcher.)
+//! - `draft`: a request before it is signed.
+//! - `target`: host and region of the bucket.
+//! - `send`: a request, from its first attempt to its last.
+//! - `policy`: which failures are worth another attempt, and when.
+//! - `pace`: how fast to ask.
+//! - `exchange`: one attempt, over the network.
+//! - `body`: the body of an object, taken up again where it breaks off.
+//! - `document`: XML documents of successes, which may be errors.
+//! - `special`: refusals that are not the last word.
+//! - `answer`, `transport_error`: what went wrong, as it travels through object_store's errors.
+//! - `operation`: which operation of S3 a request is.
 
 mod answer;
+mod body;
 mod client;
+mod document;
+mod draft;
+mod exchange;
 mod operation;
+mod pace;
+mod policy;
+mod send;
 mod service;
+mod special;
+mod target;
 mod transport_error;
 
 pub(crate) use answer::Answer;
 pub(crate) use client::Connector;
+#[cfg(feature = "rusoto")]
+pub(crate) use document::root_of;
+#[cfg(feature = "rusoto")]
+pub(crate) use draft::{Draft, HASH_INLINE, Headers, ReadMethod, is_of_reads};
 pub use operation::Operation;
+#[cfg(feature = "rusoto")]
+pub(crate) use send::Wire;
+pub(crate) use target::Target;
 pub(crate) use transport_error::{TransportError, TransportErrorKind};

@@ -96,10 +96,15 @@ impl Operation {
         let has = |name: &str| {
             query.split('&').any(|pair| pair.split_once('=').map_or(pair, |(key, _)| key) == name)
         };
-        match request.method().as_str() {
+        Self::named(request.method().as_str(), has, request.headers().contains_key("x-amz-copy-source"))
+    }
+
+    /// Which operation a method is, with these parameters.
+    pub(crate) fn named(method: &str, has: impl Fn(&str) -> bool, is_copy: bool) -> Self {
+        match method {
             "HEAD" => Operation::HeadObject,
             "PUT" if has("partNumber") => Operation::UploadPart,
-            "PUT" if request.headers().contains_key("x-amz-copy-source") => Operation::CopyObject,
+            "PUT" if is_copy => Operation::CopyObject,
             "PUT" => Operation::PutObject,
             "POST" if has("uploads") => Operation::CreateMultipartUpload,
             "POST" if has("uploadId") => Operation::CompleteMultipartUpload,

@@ -1,7 +1,8 @@
-//! A request that ended without an answer, and why.
+//! A request that ended without a usable answer, and why.
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
@@ -24,33 +25,88 @@ pub(crate) enum TransportErrorKind {
     Broken,
     /// The answer is longer than any right one.
     TooLong,
+    /// The answer is none that S3 gives, or only the beginning of one.
+    Unreadable,
 }
 
-/// A request that ended without an answer.
+/// A request that ended without a usable answer.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} at {host}: {source}")]
 pub(crate) struct TransportError {
     pub(crate) operation: Operation,
     pub(crate) host: String,
+    pub(crate) bucket: String,
+    pub(crate) key: String,
     pub(crate) kind: TransportErrorKind,
+    pub(crate) attempts: u32,
+    pub(crate) elapsed: Duration,
     source: HttpError,
 }
 
 impl TransportError {
-    /// The error, as object_store's retries want it: with the client's own kind, which decides whether to retry.
-    pub(crate) fn wrap(operation: Operation, host: String, source: HttpError) -> HttpError {
-        let retry_kind = source.kind();
-        let kind = classify(&source);
-        HttpError::new(retry_kind, TransportError { operation, host, kind, source })
+    /// The words of the cause of all.
+    pub(crate) fn in_words(&self) -> String {
+        innermost(&self.source)
+    }
+}
+
+fn innermost(error: &HttpError) -> String {
+    let mut innermost: &(dyn Error + 'static) = error;
+    loop {
+        let wrapped = innermost.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        innermost = match (wrapped, innermost.source()) {
+            (Some(wrapped), _) => wrapped,
+            (None, Some(cause)) => cause,
+            (None, None) => return innermost.to_string(),
+        };
+    }
+}
+
+/// What broke and how, before it is known whether that was the last attempt.
+#[derive(Debug)]
+pub(super) struct Break {
+    pub(super) kind: TransportErrorKind,
+    source: HttpError,
+}
+
+impl Break {
+    /// From the HTTP client's error.
+    pub(super) fn of(source: HttpError) -> Self {
+        Break { kind: classify(&source), source }
     }
 
-    /// The error for an answer without end.
-    pub(super) fn too_long(operation: Operation, host: String, limit: usize) -> HttpError {
-        let message = io::Error::other(format!("the answer is longer than {limit} bytes"));
-        let source = HttpError::new(HttpErrorKind::Decode, message);
-        let kind = TransportErrorKind::TooLong;
-        HttpError::new(HttpErrorKind::Decode, TransportError { operation, host, kind, source })
+    /// For an answer that is not what it should be.
+    pub(super) fn of_answer(kind: TransportErrorKind, reason: String) -> Self {
+        let source =
+            HttpError::new(HttpErrorKind::Decode, io::Error::new(io::ErrorKind::InvalidData, reason));
+        Break { kind, source }
     }
+
+    /// In a few words, for logs.
+    pub(super) fn in_words(&self) -> String {
+        innermost(&self.source)
+    }
+
+    /// The error of the request, with what it was about and what was tried.
+    pub(super) fn into_error(self, about: About<'_>) -> HttpError {
+        let Break { kind, source } = self;
+        let retry_kind = source.kind();
+        let About { operation, host, bucket, key, attempts, elapsed } = about;
+        let (host, bucket, key) = (host.to_owned(), bucket.to_owned(), key.to_owned());
+        let error = TransportError { operation, host, bucket, key, kind, attempts, elapsed, source };
+        HttpError::new(retry_kind, error)
+    }
+}
+
+/// What a request was about, and what was tried.
+#[derive(Clone, Copy)]
+pub(super) struct About<'a> {
+    pub(super) operation: Operation,
+    pub(super) host: &'a str,
+    pub(super) bucket: &'a str,
+    pub(super) key: &'a str,
+    pub(super) attempts: u32,
+    pub(super) elapsed: Duration,
 }
 
 /// Finds the reason in the chain of causes. The connector's own error types are private, so for the name service only

@@ -8,6 +8,7 @@ mod conformance;
 mod credentials;
 mod errors;
 mod requests;
+mod retries;
 #[cfg(feature = "rusoto")]
 mod rusoto;
 mod support;

@@ -85,7 +85,7 @@ fn a_server_that_asks_for_patience_gets_it() {
     assert_eq!(bodies, [b"hello", b"hello", b"hello"]);
     let counts = environment.stats().counts();
     assert_eq!(counts.requests, [(Operation::PutObject, 3)]);
-    assert_eq!((counts.throttled, counts.refused, counts.bytes_sent), (1, 1, 15));
+    assert_eq!((counts.throttled, counts.refused, counts.bytes_sent, counts.retries), (1, 1, 15, 2));
 }
 
 #[test]
@@ -147,6 +147,7 @@ fn a_broken_body_is_resumed_where_it_broke() {
     let requests = server.requests();
     assert_eq!(requests.len(), 2);
     assert_eq!(requests[1].header("range"), Some("bytes=30000-99999"));
+    assert_eq!(requests[1].header("if-match"), Some("\"e\""));
 }
 
 #[test]

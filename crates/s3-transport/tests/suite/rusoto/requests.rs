@@ -1,6 +1,5 @@
 //! What rusoto cannot say: conditions, checksums, hosts of buckets, regions younger than it, signatures for now.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nars3_s3::{CredentialSource, Environment, StaticKeys};
@@ -204,45 +203,6 @@ fn anonymous_requests_are_not_signed_and_session_tokens_are_sent() {
     assert_eq!(requests[0].header("authorization"), None);
     assert_eq!(requests[1].header("x-amz-security-token"), Some("the-token"));
     assert_eq!(requests[1].signed_by(), Some("ASIATEST"));
-}
-
-/// Credentials that change while a request is under way: the server changes what the process will say, and calls the old key
-/// expired.
-#[test]
-fn each_attempt_is_signed_anew() {
-    let home = tempfile::tempdir().unwrap();
-    let (config, credentials) = (home.path().join("config"), home.path().join("credentials"));
-    let answer = home.path().join("answer.json");
-    std::fs::write(&config, format!("[default]\ncredential_process = cat {}\n", answer.display())).unwrap();
-    std::fs::write(&credentials, "").unwrap();
-    let write = |path: &std::path::Path, key: &str| {
-        let json = format!(r#"{{"Version":1,"AccessKeyId":"{key}","SecretAccessKey":"secret"}}"#);
-        std::fs::write(path, json).unwrap();
-    };
-    write(&answer, "OLDKEY");
-    let (attempts, rewritten) = (AtomicUsize::new(0), answer.clone());
-    let server = Scripted::start(move |_| match attempts.fetch_add(1, Ordering::Relaxed) {
-        0 => Answer::error(503, "SlowDown"),
-        1 => {
-            write(&rewritten, "NEWKEY");
-            Answer::error(400, "ExpiredToken")
-        }
-        _ => Answer::new(200, "").with("etag", "\"e\""),
-    });
-    let mut patient = settings(&server);
-    patient.transfer.retry_attempts = 3;
-    patient.transfer.retry_delay = Duration::from_millis(1);
-    patient.transfer.retry_delay_rate_limited = Duration::from_millis(1);
-    let source = CredentialSource::Files { config, credentials };
-    let environment = Environment::of_process().with_credentials(source);
-    run(async {
-        let store = nars3_s3::open(&patient, &environment).await.unwrap();
-        store.put(&Path::from("key"), "hello".into()).await.unwrap();
-    });
-    let requests = server.requests();
-    let signers: Vec<_> = requests.iter().map(|request| request.signed_by().unwrap()).collect();
-    assert_eq!(signers, ["OLDKEY", "OLDKEY", "NEWKEY"]);
-    assert!(requests.iter().all(|request| request.body == b"hello"));
 }
 
 #[test]

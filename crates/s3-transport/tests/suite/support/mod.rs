@@ -6,12 +6,10 @@ use std::future::Future;
 use std::sync::Arc;
 
 use nars3_s3::{CredentialSource, Environment, StaticKeys};
-use nars3_store_url::{Endpoint, S3Settings};
+use nars3_store_url::{Endpoint, S3Client, S3Settings};
 use object_store::ObjectStore;
 
-#[cfg(feature = "rusoto")]
-pub(crate) use scripted::Request;
-pub(crate) use scripted::{Answer, Scripted};
+pub(crate) use scripted::{Answer, Request, Scripted};
 
 /// Runs the asynchronous part of a test.
 pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
@@ -44,4 +42,13 @@ pub(crate) async fn store(endpoint: &str) -> Arc<dyn ObjectStore> {
 /// A store with keys.
 pub(crate) async fn open(settings: &S3Settings) -> Arc<dyn ObjectStore> {
     nars3_s3::open(settings, &Environment::of_process().with_credentials(keys())).await.unwrap()
+}
+
+/// Every client of this build: what holds for one has to hold for all.
+pub(crate) fn clients() -> Vec<S3Client> {
+    let mut clients = vec![S3Client::ObjectStore];
+    if cfg!(feature = "rusoto") {
+        clients.push(S3Client::Rusoto);
+    }
+    clients
 }
