@@ -21,6 +21,7 @@
 //! - `closure`: the closure that the tests send around
 //! - `nars3`: the command under test, in a home of its own
 //! - `audit`: is what lies in a bucket a valid binary cache?
+//! - `faults`: an HTTP proxy that does to requests and answers what networks do
 //! - `stall`: a TCP proxy that stops in the middle of an upload
 //! - `memory`: the peak resident memory of a child process
 //! - `tree`: two file trees, compared byte by byte
@@ -28,6 +29,7 @@
 pub mod audit;
 pub mod closure;
 pub mod daemon;
+pub mod faults;
 mod http;
 pub mod memory;
 pub mod nars3;
