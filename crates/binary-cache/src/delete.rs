@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use futures::TryStreamExt;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use nars3_narinfo::json::DebugInfoLink;
+use nars3_narinfo::{Listing, listing_key, narinfo_key};
 use nars3_store_api::StoreError;
 use nars3_store_path::{HashPart, StorePath};
 
@@ -29,6 +31,8 @@ pub enum Deletion {
         paths: Vec<StorePath>,
         /// The keys of the NAR files that no narinfo names any more.
         nars: Vec<String>,
+        /// The keys of the links from build ids into those files.
+        links: Vec<String>,
     },
     /// Paths that are to stay refer to paths that are to go. Nothing is deleted.
     Refused {
@@ -45,8 +49,9 @@ struct Node {
 }
 
 impl BinaryCache {
-    /// Deletes paths: narinfo, listing, and the NAR unless another narinfo names it. All narinfos of the cache are
-    /// read for that.
+    /// Deletes paths: narinfo, listing, and the NAR with the links from build ids into it, unless another narinfo names
+    /// it. All narinfos of the cache are read for that; the links are found by the listings of the paths, and where one
+    /// has none, by reading all links of the cache.
     ///
     /// The bucket has no lock: a path that somebody publishes between the look and the deletion, and that refers to a
     /// deleted path or shares its NAR, is left without it. `verify` finds such paths.
@@ -81,10 +86,11 @@ impl BinaryCache {
         let order = referrers_first(&doomed, &referrers);
         let paths: Vec<_> = order.iter().filter_map(|part| Some(nodes.get(part)?.path.clone())).collect();
         let nars = orphaned(&nodes, &doomed);
+        let links = self.links_into(&nodes, &doomed, &nars).await?;
         if !options.dry_run {
-            self.remove(&paths, &nars).await?;
+            self.remove(&paths, &links, &nars).await?;
         }
-        Ok(Deletion::Done { paths, nars })
+        Ok(Deletion::Done { paths, nars, links })
     }
 
     async fn nodes(&self) -> Result<HashMap<HashPart, Node>, StoreError> {
@@ -106,17 +112,76 @@ impl BinaryCache {
 
     /// Deletes one after another: interrupted anywhere, no narinfo is left that names a deleted NAR or refers to a
     /// deleted path.
-    async fn remove(&self, paths: &[StorePath], nars: &[String]) -> Result<(), StoreError> {
+    async fn remove(&self, paths: &[StorePath], links: &[String], nars: &[String]) -> Result<(), StoreError> {
         for path in paths {
-            let hash_part = path.hash_part();
             self.known.forget(path);
-            self.objects.delete(&format!("{hash_part}.narinfo")).await?;
-            self.objects.delete(&format!("{hash_part}.ls")).await?;
+            self.objects.delete(&narinfo_key(path)).await?;
+        }
+        // Before the listings, by which they are found.
+        for link in links {
+            self.objects.delete(link).await?;
+        }
+        for path in paths {
+            self.objects.delete(&listing_key(path)).await?;
         }
         for nar in nars {
             self.objects.delete(nar).await?;
         }
         Ok(())
+    }
+
+    /// The keys of the links from build ids into `nars`, the files of doomed paths.
+    async fn links_into(
+        &self,
+        nodes: &HashMap<HashPart, Node>,
+        doomed: &BTreeSet<HashPart>,
+        nars: &[String],
+    ) -> Result<Vec<String>, StoreError> {
+        let nars: HashSet<&str> = nars.iter().map(String::as_str).collect();
+        let mut candidates = BTreeSet::new();
+        let mut all = false;
+        for node in doomed.iter().filter_map(|part| nodes.get(part)) {
+            let Some(nar) = node.nar.as_deref().filter(|nar| nars.contains(nar)) else { continue };
+            match self.listed_links(&node.path, nar).await? {
+                Some(keys) => candidates.extend(keys),
+                None => all = true,
+            }
+        }
+        if all {
+            let keys = self.objects.objects_below("debuginfo").map_ok(|(key, _)| key);
+            candidates.extend(keys.try_collect::<Vec<String>>().await?);
+        }
+        let questions: Vec<_> = candidates
+            .into_iter()
+            .map(async |key| {
+                Ok(self.link_target(&key).await?.filter(|nar| nars.contains(nar.as_str())).map(|_| key))
+            })
+            .collect();
+        let at_once = self.objects.limits().concurrent_requests.max(1);
+        let links = stream::iter(questions).buffered(at_once).try_filter_map(async |key| Ok(key));
+        links.try_collect().await
+    }
+
+    /// The keys of the links that the listing of a path asks for; `None` if there is no listing to go by.
+    async fn listed_links(&self, path: &StorePath, nar: &str) -> Result<Option<Vec<String>>, StoreError> {
+        let limit = self.objects.limits().document_size;
+        let Some(text) = self.objects.text(&listing_key(path), limit).await? else { return Ok(None) };
+        let Ok(listing) = Listing::from_json(&text) else { return Ok(None) };
+        let mut keys = Vec::new();
+        let mut walk = listing.root.walk();
+        while let Some((member, _)) = walk.next_node() {
+            keys.extend(DebugInfoLink::for_member(nar, member).map(|(key, _)| key));
+        }
+        Ok(Some(keys))
+    }
+
+    /// The key of the file that a link leads into. One that makes no sense leads nowhere, and stays.
+    async fn link_target(&self, key: &str) -> Result<Option<String>, StoreError> {
+        let Some(text) = self.objects.text(key, self.objects.limits().document_size).await? else {
+            return Ok(None);
+        };
+        let link = DebugInfoLink::from_json(&text).ok();
+        Ok(link.and_then(|link| link.archive.strip_prefix("../").map(str::to_owned)))
     }
 }
 

@@ -105,5 +105,7 @@ pub use delete::{DeleteOptions, Deletion};
 pub use files::{FileError, OpenedFile};
 pub use options::{BinaryCacheOptions, Limits, ListingOrder};
 pub use rate::RateLimit;
+pub use realisations::RealisedOutput;
 pub use stats::CacheStats;
+pub use take::UnreadableEncoding;
 pub use verify::{Finding, VerifyOptions, VerifyReport};

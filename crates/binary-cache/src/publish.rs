@@ -14,11 +14,11 @@ use crate::objects::{Kind, Mode, Written};
 use crate::take::StagedFile;
 
 /// Attempts to get a conditional write through. Each failure means that somebody else's succeeded, or is under way.
-const ATTEMPTS: u32 = 20;
+pub(crate) const ATTEMPTS: u32 = 20;
 
 /// The wait after the first failure; it grows by as much with each. S3 refuses writes that meet another one on its
 /// way, which takes some tens of milliseconds to end.
-const PAUSE: Duration = Duration::from_millis(10);
+pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 
 impl BinaryCache {
     /// Writes the narinfo of a staged path, and what goes beside its NAR.

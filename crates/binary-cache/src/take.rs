@@ -82,14 +82,22 @@ impl BinaryCache {
     pub(crate) fn ensure_readable_encodings(&self) -> Result<(), StoreError> {
         match self.objects.encodings().unreadable() {
             Some((setting, method)) if !self.force_encodings => {
-                let reason = format!(
-                    "Nix 2.34 and later read no Content-Encoding '{method}', only gzip, br and zstd ({setting})"
-                );
+                let reason = UnreadableEncoding { setting, method: method.clone() };
                 Err(self.objects.failed(format!("write with {setting}={method}"), reason))
             }
             _ => Ok(()),
         }
     }
+}
+
+/// A Content-Encoding that is not written unless `force_encodings` is set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("Nix 2.34 and later read no Content-Encoding '{method}', only gzip, br and zstd ({setting})")]
+pub struct UnreadableEncoding {
+    /// The setting that asks for it.
+    pub setting: &'static str,
+    /// Its value.
+    pub method: Compression,
 }
 
 /// Tells the thread that works for a task when the task was cancelled.

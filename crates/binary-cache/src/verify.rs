@@ -95,6 +95,8 @@ pub struct VerifyReport {
     pub nar_bytes: u64,
     /// What is wrong.
     pub findings: Vec<Finding>,
+    /// Paths that were repaired, for whoever repairs: verifying itself changes nothing.
+    pub repaired: Vec<StorePath>,
 }
 
 impl BinaryCache {
@@ -113,7 +115,8 @@ impl BinaryCache {
         if let Some(files) = &files {
             report.findings.extend(self.orphans(&entries, files));
         }
-        report.findings.extend(self.dangling(&entries).await?);
+        let dangling = self.dangling(&entries, &mut report).await?;
+        report.findings.extend(dangling);
         let checks: Vec<_> =
             entries.iter().map(|entry| self.check(Arc::clone(entry), options, files.as_ref())).collect();
         // Contents are limited by the threads that hash them; the rest by requests.
@@ -168,15 +171,28 @@ impl BinaryCache {
             .collect()
     }
 
-    async fn dangling(&self, entries: &[Arc<Entry>]) -> Result<Vec<Finding>, StoreError> {
+    async fn dangling(
+        &self,
+        entries: &[Arc<Entry>],
+        report: &mut VerifyReport,
+    ) -> Result<Vec<Finding>, StoreError> {
         let here: HashSet<&StorePath> = entries.iter().map(|entry| &entry.info.path).collect();
+        // What cannot be read is a finding of its own.
+        let unreadable: HashSet<HashPart> = report
+            .findings
+            .iter()
+            .filter_map(|finding| match finding {
+                Finding::CorruptNarInfo { hash_part, .. } => Some(*hash_part),
+                _ => None,
+            })
+            .collect();
         let elsewhere: BTreeSet<&StorePath> = entries
             .iter()
             .flat_map(|entry| &entry.info.references)
-            .filter(|reference| !here.contains(reference))
+            .filter(|reference| !here.contains(reference) && !unreadable.contains(&reference.hash_part()))
             .collect();
         let wanted: Vec<StorePath> = elsewhere.into_iter().cloned().collect();
-        let missing: HashSet<StorePath> = self.not_valid_anywhere(wanted).await?.into_iter().collect();
+        let missing: HashSet<StorePath> = self.missing(wanted, report).await?.into_iter().collect();
         let findings = entries.iter().flat_map(|entry| {
             let references = entry.info.references.iter().filter(|reference| missing.contains(*reference));
             references.map(|reference| Finding::DanglingReference {
@@ -185,6 +201,30 @@ impl BinaryCache {
             })
         });
         Ok(findings.collect())
+    }
+
+    /// Those of `paths` that are neither here nor in an upstream; narinfos among them that cannot be read are findings.
+    async fn missing(
+        &self,
+        paths: Vec<StorePath>,
+        report: &mut VerifyReport,
+    ) -> Result<Vec<StorePath>, StoreError> {
+        match self.not_valid_anywhere(paths.clone()).await {
+            Err(StoreError::Corrupt { .. }) => {}
+            other => return other,
+        }
+        let mut absent = Vec::new();
+        for path in paths {
+            match self.entry(&path).await {
+                Ok(Some(_)) => {}
+                Ok(None) => absent.push(path),
+                Err(error @ StoreError::Corrupt { .. }) => {
+                    report.findings.push(Finding::CorruptNarInfo { hash_part: path.hash_part(), error });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.not_valid_anywhere(absent).await
     }
 
     async fn check(

@@ -32,6 +32,8 @@ pub struct CacheSettings {
     pub ls_compression: Option<Compression>,
     /// `log-compression`: the content encoding of build logs.
     pub log_compression: Option<Compression>,
+    /// `force-encodings`: whether content encodings are written that Nix 2.34 and later cannot read.
+    pub force_encodings: bool,
 }
 
 impl Default for CacheSettings {
@@ -48,6 +50,7 @@ impl Default for CacheSettings {
             narinfo_compression: None,
             ls_compression: None,
             log_compression: None,
+            force_encodings: false,
         }
     }
 }

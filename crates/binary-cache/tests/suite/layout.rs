@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nars3_binary_cache::{BinaryCache, Deletion};
+use nars3_binary_cache::BinaryCache;
 use nars3_compression::Compression;
 use nars3_narinfo::CacheInfo;
 use nars3_store_api::{Store, StoreError};
@@ -415,39 +415,4 @@ async fn signatures_are_added_to_what_is_there() {
         let absent = cache.add_signatures(&Sample::file_path("absent"), &both).await;
         assert!(matches!(absent, Err(StoreError::InvalidPath { .. })));
     }
-}
-
-#[tokio::test]
-async fn deletion_respects_referrers_and_shared_nars() {
-    let objects = memory();
-    let cache = plain(&objects).await;
-    let library = Sample::file("library", b"library");
-    let mut twin = library.clone();
-    twin.info.path = Sample::file_path("twin");
-    let program = Sample::file("program", b"program").referring_to(&[&library]);
-    for sample in [&library, &twin, &program] {
-        add(&cache, sample).await;
-    }
-    let delete = async |path: &StorePath, referrers, dry_run| {
-        cache
-            .delete(std::slice::from_ref(path), nars3_binary_cache::DeleteOptions { referrers, dry_run })
-            .await
-    };
-    let refused = delete(&library.info.path, false, false).await.unwrap();
-    let pair = (program.info.path.clone(), library.info.path.clone());
-    assert_eq!(refused, Deletion::Refused { referrers: vec![pair] });
-
-    let before = keys(&objects).await;
-    let expected = Deletion::Done {
-        paths: vec![program.info.path.clone(), library.info.path.clone()],
-        nars: vec![format!("nar/{}.nar", file_name(&program.nar))],
-    };
-    assert_eq!(delete(&library.info.path, true, true).await.unwrap(), expected);
-    assert_eq!(keys(&objects).await, before, "a dry run changes nothing");
-    assert_eq!(delete(&library.info.path, true, false).await.unwrap(), expected);
-    assert_eq!(fetch(&cache, &twin.info).await.unwrap(), twin.nar, "its NAR is the library's");
-    assert!(cache.path_info(&library.info.path).await.unwrap().is_none());
-    assert!(matches!(delete(&library.info.path, true, false).await, Err(StoreError::InvalidPath { .. })));
-    delete(&twin.info.path, false, false).await.unwrap();
-    assert_eq!(keys(&objects).await, ["nix-cache-info"]);
 }

@@ -7,10 +7,12 @@
     reason = "helpers of tests are tests, which clippy's settings do not see"
 )]
 
+mod deletion;
 mod faults;
 mod layout;
 mod nix;
 mod packed;
+mod realisations;
 mod round_trip;
 mod support;
 mod tampering;

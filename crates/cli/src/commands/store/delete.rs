@@ -17,13 +17,14 @@ pub(super) async fn delete(args: &StoreDeleteArgs, context: &Context) -> CliResu
     let paths = args.paths.iter().map(|path| store_path(path, store_dir)).collect::<CliResult<Vec<_>>>()?;
     let options = DeleteOptions { referrers: args.referrers, dry_run: args.dry_run };
     match cache.delete(&paths, options).await? {
-        Deletion::Done { paths, nars } => {
+        Deletion::Done { paths, nars, links } => {
             let mut output = Output::stdout();
             for path in &paths {
                 output.line(store_dir.print(path))?;
             }
             let would = if args.dry_run { "would delete" } else { "deleted" };
-            tracing::info!("{would} {} and {} NARs", count_paths(paths.len() as u64), nars.len());
+            let (count, nars, links) = (count_paths(paths.len() as u64), nars.len(), links.len());
+            tracing::info!("{would} {count}, {nars} NARs and {links} links to debug information");
             output.finish()
         }
         Deletion::Refused { referrers } => {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{COMPRESSIONS, Range, Setting, Slot, StoreType, row};
 use crate::error::ValueProblem;
-use crate::setting::Origin::Nix2_29;
+use crate::setting::Origin::{Nars3, Nix2_29};
 use crate::setting::field::Field;
 use crate::setting::slot::slot;
 
@@ -72,7 +72,7 @@ const SECRET_KEYS: Slot = Slot {
     },
 };
 
-pub(super) static ROWS: [Setting; 11] = [
+pub(super) static ROWS: [Setting; 12] = [
     row(
         "compression",
         CACHES,
@@ -160,4 +160,13 @@ pub(super) static ROWS: [Setting; 11] = [
         "Content encoding of build logs that are written.",
         cache!(log_compression),
     ),
+    row(
+        "force-encodings",
+        SERVERS,
+        Nars3,
+        Range::Boolean,
+        "Write content encodings that Nix 2.34 and later cannot read, such as `xz`.",
+        cache!(force_encodings),
+    )
+    .default("false"),
 ];

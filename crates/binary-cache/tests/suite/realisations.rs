@@ -1,0 +1,100 @@
+//! Realisations go from cache to cache in both forms, and no signature is lost.
+
+use futures::TryStreamExt;
+use nars3_binary_cache::RealisedOutput;
+use nars3_compression::Compression;
+use nars3_store_api::StoreError;
+use nars3_store_path::{BuildTraceEntry, BuildTraceKey, PublicKeys, Realisation, SecretKey};
+
+use crate::support::{Sample, add, compressed_by, memory, open, plain, put_raw, secret_key};
+
+fn key(number: u8) -> SecretKey {
+    SecretKey::from_seed(&format!("key-{number}"), [number; 32]).unwrap()
+}
+
+/// A realisation of the path in each form, signed.
+fn both(out: &Sample) -> (Realisation, BuildTraceEntry) {
+    let id = format!("sha256:{}!out", "ab".repeat(32)).parse().unwrap();
+    let mut realisation = Realisation::new(id, out.info.path.clone());
+    realisation.sign(&key(1));
+    let trace = BuildTraceKey::new(Sample::file_path("out.drv"), "out").unwrap();
+    let mut entry = BuildTraceEntry::new(trace, out.info.path.clone());
+    entry.sign(&key(1));
+    (realisation, entry)
+}
+
+#[tokio::test]
+async fn both_forms_are_listed_and_copied_with_their_signatures() {
+    let (from, to) = (memory(), memory());
+    let out = Sample::file("out", b"out");
+    let source = plain(&from).await;
+    let (realisation, entry) = both(&out);
+    add(&source, &out).await;
+    source.put_realisation(&realisation).await.unwrap();
+    source.put_build_trace(&entry).await.unwrap();
+    put_raw(&from, "realisations/nonsense.doi", "x").await;
+    let outputs: Vec<RealisedOutput> = source.realised_outputs().try_collect().await.unwrap();
+    let expected =
+        [RealisedOutput::ByHash(realisation.id.clone()), RealisedOutput::ByPath(entry.key.clone())];
+    assert_eq!(outputs, expected);
+    for output in &outputs {
+        assert_eq!(RealisedOutput::parse(&output.to_string()).unwrap(), *output);
+    }
+
+    let mut options = compressed_by(Compression::None);
+    options.secret_keys.push(secret_key("mine-1"));
+    let destination = open(&to, options).await;
+    for output in &outputs {
+        let error = destination.copy_realisation(&source, output).await.unwrap_err();
+        assert!(matches!(error, StoreError::Backend { .. }), "its path is not there: {error}");
+    }
+    add(&destination, &out).await;
+    for output in &outputs {
+        assert!(destination.copy_realisation(&source, output).await.unwrap());
+        assert!(!destination.copy_realisation(&source, output).await.unwrap(), "nothing is new");
+    }
+    let keys: PublicKeys = [key(1).public_key(), secret_key("mine-1").public_key()].into_iter().collect();
+    let copied = destination.realisation(&realisation.id).await.unwrap().unwrap();
+    assert_eq!((copied.valid_signatures(&keys), &copied.out_path), (2, &out.info.path));
+    let copied = destination.build_trace(&entry.key).await.unwrap().unwrap();
+    assert_eq!((copied.valid_signatures(&keys), &copied.out_path), (2, &out.info.path));
+}
+
+#[tokio::test]
+async fn copies_at_once_from_two_caches_keep_the_signatures_of_both() {
+    let to = memory();
+    let out = Sample::file("out", b"out");
+    add(&plain(&to).await, &out).await;
+    let mut sources = Vec::new();
+    for number in 1..=4 {
+        let source = plain(&memory()).await;
+        let mut realisation = both(&out).0;
+        realisation.signatures.clear();
+        realisation.sign(&key(number));
+        source.put_realisation(&realisation).await.unwrap();
+        sources.push(source);
+    }
+    let id = both(&out).0.id;
+    let output = RealisedOutput::ByHash(id.clone());
+    let copies = sources.iter().map(|source| async {
+        plain(&to).await.copy_realisation(source, &output).await.unwrap();
+    });
+    futures::future::join_all(copies).await;
+    let copied = plain(&to).await.realisation(&id).await.unwrap().unwrap();
+    assert_eq!(copied.valid_signatures(&(1..=4).map(|number| key(number).public_key()).collect()), 4);
+}
+
+#[tokio::test]
+async fn a_realisation_that_names_another_path_stays() {
+    let (source, destination) = (plain(&memory()).await, plain(&memory()).await);
+    let (one, other) = (Sample::file("one", b"one"), Sample::file("other", b"other"));
+    for sample in [&one, &other] {
+        add(&destination, sample).await;
+    }
+    source.put_realisation(&both(&one).0).await.unwrap();
+    destination.put_realisation(&both(&other).0).await.unwrap();
+    let id = both(&one).0.id;
+    let refused = destination.copy_realisation(&source, &RealisedOutput::ByHash(id.clone())).await;
+    assert!(refused.is_err());
+    assert_eq!(destination.realisation(&id).await.unwrap().unwrap().out_path, other.info.path);
+}
