@@ -80,7 +80,8 @@ impl fmt::Display for CliError {
             }
             last = text;
         }
-        for hint in self.hints.iter().chain(&crate::hints::of_s3(&self.error)) {
+        let known = [crate::hints::of_s3(&self.error), crate::hints::of_cache(&self.error)];
+        for hint in self.hints.iter().chain(known.iter().flatten()) {
             write!(formatter, "\n  hint: {hint}")?;
         }
         Ok(())

@@ -1,10 +1,20 @@
 //! What a person can do about an error of S3. The transport finds out what happened; the words are here.
 
+use nars3_binary_cache::UnreadableEncoding;
 use nars3_s3::{S3Error, S3ErrorKind};
 
 /// What to do about the S3 error that `error` was caused by, if one was.
 pub(crate) fn of_s3(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(s3_error).and_then(|error| hint(&error))
+}
+
+/// What to do about a refusal of a cache, if `error` was caused by one.
+pub(crate) fn of_cache(error: &anyhow::Error) -> Option<String> {
+    let refused = error.chain().find_map(|cause| cause.downcast_ref::<UnreadableEncoding>())?;
+    Some(format!(
+        "write {}=zstd into the store URL, or force-encodings=true where no newer Nix reads the cache",
+        refused.setting
+    ))
 }
 
 /// `cause` in S3's terms, if it is an error of a request to S3. (A cache in a directory fails with the same type.)

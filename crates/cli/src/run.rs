@@ -69,9 +69,9 @@ fn start(cli: Cli, screen: &Screen) -> CliResult<ExitCode> {
         Ok(done) => return done.map(|()| ExitCode::SUCCESS),
         Err(command) => command,
     };
-    store_mount::prepare(&command);
     let environment = Environment::of_process();
     let nix = load_nix_settings(&environment)?;
+    store_mount::prepare(&command, nix.default_store(&environment));
     let mode = if cli.global.quiet { ProgressMode::None } else { cli.global.progress };
     let s3 = s3_environment(&environment, &nix);
     let progress = progress::observer(mode, cli.global.log_format, screen);
@@ -111,11 +111,15 @@ fn without_stores(command: Command) -> Result<CliResult, Command> {
     }
 }
 
-/// Whom TLS trusts: the file that AWS's tools, Nix or OpenSSL's users name, in this order; else the system's roots.
+/// Whom TLS trusts: the file that AWS's tools name, else that of Nix's `ssl-cert-file`, which also in Nix wins over the
+/// variables of Nix and of OpenSSL's users; else the system's roots.
 fn s3_environment(environment: &Environment, nix: &NixSettings) -> nars3_s3::Environment {
-    let variables = ["AWS_CA_BUNDLE", "NIX_SSL_CERT_FILE", "SSL_CERT_FILE"];
-    let named = variables.iter().find_map(|name| environment.path(name));
-    match named.or_else(|| nix.get("ssl-cert-file").map(PathBuf::from)) {
+    let variable = |name| environment.path(name);
+    let named = variable("AWS_CA_BUNDLE")
+        .or_else(|| nix.get("ssl-cert-file").filter(|file| !file.is_empty()).map(PathBuf::from))
+        .or_else(|| variable("NIX_SSL_CERT_FILE"))
+        .or_else(|| variable("SSL_CERT_FILE"));
+    match named {
         Some(file) => nars3_s3::Environment::of_process().with_ca_bundle(file),
         None => nars3_s3::Environment::of_process(),
     }

@@ -10,9 +10,12 @@ use crate::args::Command;
 
 /// Makes the store that `command` writes to writable, if it is one of this machine. Whether that was possible shows
 /// when the store is written to; why it was not, is told here.
-pub(crate) fn prepare(command: &Command) {
+/// `default` is the store that is meant where the command names none.
+pub(crate) fn prepare(command: &Command, default: &str) {
+    let Some(destination) = destination(command) else { return };
+    let destination = if destination.is_empty() { default } else { destination };
     // What is wrong with the URL is said when the store is opened.
-    let Some(Ok(parsed)) = destination(command).map(StoreUrl::parse) else { return };
+    let Ok(parsed) = StoreUrl::parse(destination) else { return };
     let mut url = parsed.url;
     if let Ok(here) = std::env::current_dir() {
         url.resolve_relative(&here);
@@ -38,11 +41,11 @@ pub(crate) fn prepare(command: &Command) {
     }
 }
 
-/// The store that `command` writes to, where that may be one of this machine.
+/// The store that `command` writes to, where that may be one of this machine; empty where it names none.
 fn destination(command: &Command) -> Option<&str> {
     match command {
         Command::Copy(args) if args.dry_run => None,
-        Command::Copy(args) => Some(args.to.as_deref().unwrap_or("auto")),
+        Command::Copy(args) => Some(args.to.as_deref().unwrap_or_default()),
         Command::Add(args) if args.dry_run => None,
         Command::Add(args) => Some(&args.to),
         _ => None,

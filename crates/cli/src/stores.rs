@@ -94,7 +94,7 @@ fn cache_facts(cache: &BinaryCache) -> Vec<(&'static str, String)> {
     }
 }
 
-/// Opens the store at `text`.
+/// Opens the store at `text`; the one that Nix's settings name if it is empty.
 pub(crate) async fn open_store(
     text: &str,
     purpose: Purpose<'_>,
@@ -113,26 +113,13 @@ pub(crate) async fn open_store_with(
     open(text, upstreams, purpose, context).await
 }
 
-/// Opens the store at `text`; if it is a cache, paths in it may refer to paths in `upstreams`.
-pub(crate) async fn open_cache_with_upstreams(
-    text: &str,
-    upstreams: &[String],
-    purpose: Purpose<'_>,
-    context: &Context,
-) -> CliResult<OpenedStore> {
-    let mut opened = Vec::new();
-    for upstream in upstreams {
-        opened.push(open_store(upstream, Purpose::Read, context).await?.store);
-    }
-    open(text, opened, purpose, context).await
-}
-
 async fn open(
     text: &str,
     upstreams: Vec<Arc<dyn Store>>,
     purpose: Purpose<'_>,
     context: &Context,
 ) -> CliResult<OpenedStore> {
+    let text = if text.is_empty() { context.nix.default_store(&context.environment) } else { text };
     let parsed = StoreUrl::parse(text).hint(|| {
         "a store is s3://BUCKET?OPTIONS, file:///DIR, http(s)://HOST/…, local, local?root=DIR, daemon or auto"
             .to_owned()
@@ -271,6 +258,7 @@ async fn open_cache(
     options.listing = listing;
     options.upstreams = upstreams;
     options.secret_keys = signing_keys(url, purpose, context)?;
+    options.force_encodings = url.cache.force_encodings;
     if let StoreKind::S3(settings) = &url.kind {
         set_parts(&mut options.limits, settings);
         options.headers = settings.headers.clone();
@@ -291,6 +279,10 @@ fn set_parts(limits: &mut Limits, settings: &S3Settings) {
         limits.multipart_threshold = settings.multipart_threshold;
     }
     if settings.multipart_chunk_size != default.multipart_chunk_size {
+        limits.part_size = settings.multipart_chunk_size;
+    }
+    if settings.multipart_upload == Some(true) {
+        // Who asks for Nix's parts gets them, also where their size is Nix's default.
         limits.part_size = settings.multipart_chunk_size;
     }
     if settings.multipart_upload == Some(false) {

@@ -2,16 +2,18 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
+use nars3_store_path::ContentAddressMethod;
 
 use super::TrustArgs;
+use super::keys_and_hashes::AlgorithmArg;
 
 #[derive(Debug, Args)]
 pub(crate) struct CopyArgs {
-    /// The store to read from [default: auto]
+    /// The store to read from [default: Nix's]
     #[arg(long, value_name = "STORE", required_unless_present = "to")]
     pub(crate) from: Option<String>,
-    /// The store to write to [default: auto]
+    /// The store to write to [default: Nix's]
     #[arg(long, value_name = "STORE")]
     pub(crate) to: Option<String>,
     /// Store paths, links to them such as ./result or a profile, or outputs of a derivation (DERIVATION^out,dev)
@@ -137,15 +139,18 @@ pub(crate) struct AddArgs {
     /// The file or directory to add
     #[arg(value_name = "PATH")]
     pub(crate) path: PathBuf,
-    /// The store to add it to
-    #[arg(long, value_name = "STORE", default_value = "auto")]
+    /// The store to add it to [default: Nix's]
+    #[arg(long, value_name = "STORE", default_value = "", hide_default_value = true)]
     pub(crate) to: String,
     /// The name part of the store path [default: the last component of PATH]
     #[arg(long, short)]
     pub(crate) name: Option<String>,
-    /// How the contents are hashed: nar, or flat for a single file
-    #[arg(long, value_name = "MODE", default_value = "nar", value_parser = ["nar", "flat"])]
-    pub(crate) mode: String,
+    /// What is hashed: the NAR, or the bytes of a single file, as such (flat) or as text that may have references
+    #[arg(long, value_enum, value_name = "MODE", default_value = "nar")]
+    pub(crate) mode: AddMode,
+    /// The algorithm
+    #[arg(long, value_enum, value_name = "ALGORITHM", default_value = "sha256")]
+    pub(crate) hash_algo: AlgorithmArg,
     /// Store paths that the new path refers to; they must be in the store
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub(crate) references: Vec<PathBuf>,
@@ -157,6 +162,24 @@ pub(crate) struct AddArgs {
     pub(crate) dry_run: bool,
 }
 
+/// How a content address is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AddMode {
+    Nar,
+    Flat,
+    Text,
+}
+
+impl From<AddMode> for ContentAddressMethod {
+    fn from(mode: AddMode) -> Self {
+        match mode {
+            AddMode::Nar => Self::NixArchive,
+            AddMode::Flat => Self::Flat,
+            AddMode::Text => Self::Text,
+        }
+    }
+}
+
 // `-h` is Nix's letter for people's units here, so help has only its long form.
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
@@ -164,8 +187,8 @@ pub(crate) struct PathInfoArgs {
     /// Print help
     #[arg(long, action = ArgAction::Help)]
     help: Option<bool>,
-    /// The store to ask
-    #[arg(long, value_name = "STORE", default_value = "auto")]
+    /// The store to ask [default: Nix's]
+    #[arg(long, value_name = "STORE", default_value = "", hide_default_value = true)]
     pub(crate) store: String,
     /// Store paths, or symlinks to them
     #[arg(value_name = "PATH", required_unless_present = "all")]

@@ -9,8 +9,9 @@ pub(crate) use copy::{AddArgs, CopyArgs, PathInfoArgs};
 pub(crate) use keys_and_hashes::{HashArgs, HashCommand, HashConvertArgs, HashPathArgs, KeyArgs, KeyCommand};
 pub(crate) use nar::{NarArgs, NarCommand};
 pub(crate) use store::{
-    LogArgs, StoreArgs, StoreCatArgs, StoreCommand, StoreCopyLogArgs, StoreCopySigsArgs, StoreDeleteArgs,
-    StoreInfoArgs, StoreInitArgs, StoreLsArgs, StoreSignArgs, StoreVerifyArgs,
+    LogArgs, StoreArgs, StoreCatArgs, StoreCommand, StoreCopyLogArgs, StoreCopyRealisationsArgs,
+    StoreCopySigsArgs, StoreDeleteArgs, StoreInfoArgs, StoreInitArgs, StoreLsArgs, StoreSignArgs,
+    StoreVerifyArgs,
 };
 
 use std::path::PathBuf;
@@ -28,7 +29,8 @@ pub fn command() -> clap::Command {
 /// Nix binary caches on S3: push store paths to a bucket, and pull them back.
 ///
 /// A STORE is s3://BUCKET?OPTIONS, file:///DIR?OPTIONS, http(s)://HOST/…, local (Nix's own store), local?root=DIR (a
-/// chroot store) or auto. A PATH is a full store path or a symlink that leads to one, such as ./result.
+/// chroot store) or auto. Where none is named, it is the one that Nix would take: store of nix.conf, NIX_REMOTE, or auto. A
+/// PATH is a full store path or a symlink that leads to one, such as ./result.
 #[derive(Debug, Parser)]
 #[command(name = "nars3", version, max_term_width = 100)]
 pub(crate) struct Cli {

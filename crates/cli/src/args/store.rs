@@ -28,14 +28,16 @@ pub(crate) enum StoreCommand {
     CopySigs(StoreCopySigsArgs),
     /// Copy build logs from one cache to another
     CopyLog(StoreCopyLogArgs),
+    /// Copy from one cache to another what outputs of content-addressed derivations were realised as
+    CopyRealisations(StoreCopyRealisationsArgs),
     /// Delete paths from a cache
     Delete(StoreDeleteArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct StoreInfoArgs {
-    /// The store
-    #[arg(long, value_name = "STORE", default_value = "auto")]
+    /// The store [default: Nix's]
+    #[arg(long, value_name = "STORE", default_value = "", hide_default_value = true)]
     pub(crate) store: String,
     /// Print JSON
     #[arg(long)]
@@ -44,8 +46,8 @@ pub(crate) struct StoreInfoArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct StoreLsArgs {
-    /// The store
-    #[arg(long, value_name = "STORE", default_value = "auto")]
+    /// The store [default: Nix's]
+    #[arg(long, value_name = "STORE", default_value = "", hide_default_value = true)]
     pub(crate) store: String,
     /// A store path, or a path inside one
     #[arg(value_name = "PATH")]
@@ -66,8 +68,8 @@ pub(crate) struct StoreLsArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct StoreCatArgs {
-    /// The store
-    #[arg(long, value_name = "STORE", default_value = "auto")]
+    /// The store [default: Nix's]
+    #[arg(long, value_name = "STORE", default_value = "", hide_default_value = true)]
     pub(crate) store: String,
     /// A file inside a store path
     #[arg(value_name = "PATH")]
@@ -116,6 +118,16 @@ pub(crate) struct StoreVerifyArgs {
     /// A store that may hold what paths refer to; may be repeated
     #[arg(long, value_name = "STORE")]
     pub(crate) upstream: Vec<String>,
+    /// Replace what is damaged, and add what is missing, from this store
+    #[arg(
+        long,
+        value_name = "STORE",
+        long_help = "Replace what is damaged, and add what is missing, from this store; signatures of trusted keys that it \
+        has are added. Only what a trusted key has signed, what proves itself by its content address, or what the cache's \
+        own narinfo describes comes in, unless --no-trust is given. What is repaired is checked again, and the exit code \
+        and the findings say what is wrong still."
+    )]
+    pub(crate) repair_from: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -170,6 +182,22 @@ pub(crate) struct StoreCopyLogArgs {
     /// Derivations
     #[arg(value_name = "DRV", required = true)]
     pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreCopyRealisationsArgs {
+    /// The cache that has the realisations
+    #[arg(long, value_name = "STORE")]
+    pub(crate) from: String,
+    /// The cache that gets them, and has the paths that they name
+    #[arg(long, value_name = "STORE")]
+    pub(crate) to: String,
+    /// Outputs of derivations, as sha256:HASH!NAME (Nix 2.4 to 2.34) or DERIVATION^NAME (since)
+    #[arg(value_name = "OUTPUT", required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) outputs: Vec<String>,
+    /// All that the cache has, in both forms
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,9 +1,10 @@
 //! `nars3 add`: a file or directory becomes a content-addressed store path, without Nix.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::Path;
 
-use nars3_nar::DumpOptions;
+use nars3_nar::{DumpOptions, Encoder};
 use nars3_narinfo::PathInfo;
 use nars3_store_api::{NarStream, StageOptions, Store, StoreError};
 use nars3_store_path::{
@@ -36,18 +37,23 @@ pub(crate) async fn run(args: AddArgs, context: &Context) -> CliResult {
         .map(|reference| store_path(reference, store.store_dir()))
         .collect::<CliResult<BTreeSet<StorePath>>>()?;
 
-    let flat = args.mode == "flat";
-    let path = args.path.clone();
-    let contents = blocking(move || measure(&path, flat)).await?;
+    let (path, method) = (args.path.clone(), ContentAddressMethod::from(args.mode));
+    let algorithm = args.hash_algo.into();
+    let contents = blocking(move || measure(&path, method, algorithm)).await?;
     let store_path = store_path_for(store.store_dir(), &name, &contents.ca, &references, false)
-        .context(|| format!("'{}' cannot have a store path named '{name}'", args.path.display()))?;
+        .context(|| format!("'{}' cannot have a store path named '{name}'", args.path.display()))
+        .hint(|| {
+            "only --mode text and --mode nar, both with sha256, leave room for references, and text is always hashed \
+             with sha256"
+                .to_owned()
+        })?;
     let printed = store.store_dir().print(&store_path);
     let known = store.valid_paths(std::slice::from_ref(&store_path)).await?;
     if !args.dry_run && known.is_empty() {
         let mut info = PathInfo::new(store_path, contents.nar_hash, contents.nar_size);
         info.references = references;
         info.ca = Some(contents.ca);
-        add(store.as_ref(), info, args.path).await?;
+        add(store.as_ref(), info, args.path, method).await?;
     }
     print_line(printed)
 }
@@ -59,35 +65,79 @@ struct Contents {
     nar_size: u64,
 }
 
-fn measure(path: &Path, flat: bool) -> CliResult<Contents> {
-    let (nar_hash, nar_size) = nars3_nar::hash_path(path, &DumpOptions::default())?;
-    let ca = if flat {
-        let mut hasher = Hasher::new(Algorithm::Sha256);
-        let metadata =
-            std::fs::symlink_metadata(path).context(|| format!("cannot read '{}'", path.display()))?;
-        if !metadata.is_file() {
-            return Err(CliError::new(format!(
-                "'{}' is not a regular file, as --mode flat needs",
-                path.display()
-            )));
-        }
-        std::fs::File::open(path)
-            .and_then(|mut file| std::io::copy(&mut file, &mut hasher))
-            .context(|| format!("cannot read '{}'", path.display()))?;
-        ContentAddress { method: ContentAddressMethod::Flat, hash: hasher.finish() }
-    } else {
-        ContentAddress { method: ContentAddressMethod::NixArchive, hash: nar_hash }
+fn measure(path: &Path, method: ContentAddressMethod, algorithm: Algorithm) -> CliResult<Contents> {
+    let hash_of_nar = |algorithm| -> CliResult<(Hash, u64)> {
+        let mut counted = Counted { hasher: Hasher::new(algorithm), size: 0 };
+        dump(path, method, &mut counted)?;
+        Ok((counted.hasher.finish(), counted.size))
     };
-    Ok(Contents { ca, nar_hash, nar_size })
+    let (nar_hash, nar_size) = hash_of_nar(Algorithm::Sha256)?;
+    let hash = match method {
+        ContentAddressMethod::NixArchive if algorithm == Algorithm::Sha256 => nar_hash,
+        ContentAddressMethod::NixArchive => hash_of_nar(algorithm)?.0,
+        ContentAddressMethod::Flat | ContentAddressMethod::Text => {
+            let mut hasher = Hasher::new(algorithm);
+            std::fs::File::open(path)
+                .and_then(|mut file| std::io::copy(&mut file, &mut hasher))
+                .context(|| format!("cannot read '{}'", path.display()))?;
+            hasher.finish()
+        }
+    };
+    Ok(Contents { ca: ContentAddress { method, hash }, nar_hash, nar_size })
+}
+
+/// Writes the NAR of what is added. Where only the bytes of a file are hashed, it is no executable in the store, as
+/// nothing would vouch for that (Nix restores such files from their bytes, too).
+fn dump(path: &Path, method: ContentAddressMethod, writer: &mut dyn Write) -> CliResult {
+    if method == ContentAddressMethod::NixArchive {
+        nars3_nar::dump(path, writer, &DumpOptions::default())?;
+        return Ok(());
+    }
+    let reading = || format!("cannot read '{}'", path.display());
+    if !std::fs::symlink_metadata(path).context(reading)?.is_file() {
+        return Err(CliError::new(format!(
+            "'{}' is not a regular file, as --mode {method} needs",
+            path.display()
+        )));
+    }
+    let file = std::fs::File::open(path).context(reading)?;
+    let size = file.metadata().context(reading)?.len();
+    let mut encoder = Encoder::new(writer);
+    encoder.regular_from(false, size, file)?;
+    encoder.finish()?;
+    Ok(())
+}
+
+/// Hashes and counts what is written.
+struct Counted {
+    hasher: Hasher,
+    size: u64,
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Sends the contents. They were read once to be hashed; if they change meanwhile, the store notices the NarHash.
-async fn add(store: &dyn Store, info: PathInfo, path: std::path::PathBuf) -> CliResult {
+async fn add(
+    store: &dyn Store,
+    info: PathInfo,
+    path: std::path::PathBuf,
+    method: ContentAddressMethod,
+) -> CliResult {
     let nar = NarStream::from_blocking(move |writer| {
-        nars3_nar::dump(&path, writer, &DumpOptions::default()).map_err(|error| StoreError::Backend {
+        dump(&path, method, writer).map_err(|error| StoreError::Backend {
             store: "the file system".to_owned(),
             action: format!("read '{}'", path.display()),
-            source: error.into(),
+            source: error.to_string().into(),
         })
     });
     let staged = store.stage(info, nar, StageOptions::default()).await?;

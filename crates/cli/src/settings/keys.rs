@@ -53,13 +53,14 @@ fn parse_secret_key(text: &str) -> CliResult<SecretKey> {
 }
 
 /// The keys whose signatures admit a path to a store of this machine: those on the command line, else those in
-/// `NARS3_TRUSTED_PUBLIC_KEYS`, else Nix's `trusted-public-keys`. `None` if Nix's `require-sigs` is false and none of
+/// `NARS3_TRUSTED_PUBLIC_KEYS`, else Nix's `trusted-public-keys` and what this machine signs itself. `None` if Nix's `require-sigs` is false and none of
 /// the first two is given.
 pub(crate) fn trusted_public_keys(
     arguments: &[String],
     environment: &Environment,
     settings: &NixSettings,
 ) -> CliResult<Option<PublicKeys>> {
+    let mut from_nix = false;
     let words: Vec<&str> = if !arguments.is_empty() {
         arguments.iter().flat_map(|argument| argument.split_whitespace()).collect()
     } else if let Some(list) = environment.get("NARS3_TRUSTED_PUBLIC_KEYS") {
@@ -67,10 +68,20 @@ pub(crate) fn trusted_public_keys(
     } else if settings.flag("require-sigs")? == Some(false) {
         return Ok(None);
     } else {
+        from_nix = true;
         settings.list("trusted-public-keys")
     };
     let keys = words.into_iter().map(|word| word.parse::<PublicKey>().map_err(|_| not_a_public_key(word)));
-    Ok(Some(keys.collect::<CliResult<PublicKeys>>()?))
+    let keys = keys.collect::<CliResult<Vec<PublicKey>>>()?;
+    let own = if from_nix { own_public_keys(settings) } else { Vec::new() };
+    Ok(Some(keys.into_iter().chain(own).collect()))
+}
+
+/// What this machine signs itself, it trusts: the public halves of Nix's `secret-key-files`, as far as they can be read
+/// (Nix 2.29 `keys.cc`; a user who is not root mostly cannot).
+fn own_public_keys(settings: &NixSettings) -> Vec<PublicKey> {
+    let files = settings.list("secret-key-files").into_iter();
+    files.filter_map(|file| Some(read_secret_key(Path::new(file)).ok()?.public_key())).collect()
 }
 
 /// The bytes of a secret key in base64; a public key has half as many.
@@ -137,6 +148,26 @@ mod tests {
         assert_eq!(keys.iter().count(), 1, "Nix's default");
         let error = trusted_public_keys(&["nonsense".into()], &environment, &settings).unwrap_err();
         assert!(error.to_string().contains("nonsense"));
+    }
+
+    #[test]
+    fn what_this_machine_signs_is_trusted() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("key");
+        std::fs::write(&file, text_of("own-1")).unwrap();
+        let configuration = format!("secret-key-files = /absent {}", file.display());
+        let directory = directory.path().to_str().unwrap();
+        let environment = Environment::from([
+            ("NIX_CONF_DIR", directory),
+            ("NIX_USER_CONF_FILES", ""),
+            ("NIX_CONFIG", configuration.as_str()),
+        ]);
+        let settings = crate::settings::load_nix_settings(&environment).unwrap();
+        let keys = trusted_public_keys(&[], &environment, &settings).unwrap().unwrap();
+        assert_eq!(keys.iter().count(), 2);
+        let explicit = SecretKey::from_seed("mine-1", [3; 32]).unwrap().public_key().to_string();
+        let keys = trusted_public_keys(&[explicit], &environment, &settings).unwrap().unwrap();
+        assert_eq!(keys.iter().count(), 1, "who names keys means those");
     }
 
     #[test]

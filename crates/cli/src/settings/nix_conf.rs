@@ -26,6 +26,11 @@ const LISTS: [(&str, &str); 5] = [
 ];
 
 impl NixSettings {
+    /// The store that is meant where none is named: `store`, else `NIX_REMOTE`, else `auto`.
+    pub(crate) fn default_store<'a>(&'a self, environment: &'a Environment) -> &'a str {
+        self.get("store").or_else(|| environment.get("NIX_REMOTE")).unwrap_or("auto")
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)
     }
@@ -48,21 +53,19 @@ impl NixSettings {
         }
     }
 
+    /// As Nix's `Config::set`: `extra-` is for lists alone, before an old name, too; with any other setting it makes a
+    /// name that nobody knows, which Nix warns of and passes over.
     fn set(&mut self, name: &str, value: &str) {
-        if let Some(list) = name.strip_prefix("extra-") {
+        let Some(list) = name.strip_prefix("extra-") else {
+            self.values.insert(current_name(name).to_owned(), value.to_owned());
+            return;
+        };
+        let list = current_name(list);
+        if LISTS.iter().any(|(known, _)| *known == list) {
             let mut words = self.list(list).join(" ");
             words.push(' ');
             words.push_str(value);
             self.values.insert(list.to_owned(), words.trim().to_owned());
-        } else {
-            // Old names that Nix still takes.
-            let name = match name {
-                "binary-caches" => "substituters",
-                "binary-cache-public-keys" => "trusted-public-keys",
-                "trusted-binary-caches" => "trusted-substituters",
-                other => other,
-            };
-            self.values.insert(name.to_owned(), value.to_owned());
         }
     }
 
@@ -78,7 +81,9 @@ impl NixSettings {
                 [] => {}
                 ["include", file] => self.include(file, origin, depth, true)?,
                 ["!include", file] => self.include(file, origin, depth, false)?,
-                [name, "=", value @ ..] => self.set(name, &value.join(" ")),
+                [name, "=", value @ ..] if !matches!(*name, "include" | "!include") => {
+                    self.set(name, &value.join(" "));
+                }
                 _ => {
                     return Err(CliError::new(format!(
                         "'{}' line {}: expected 'name = value', found '{}'",
@@ -108,6 +113,16 @@ impl NixSettings {
     }
 }
 
+/// The name that a setting has today.
+fn current_name(name: &str) -> &str {
+    match name {
+        "binary-caches" => "substituters",
+        "binary-cache-public-keys" => "trusted-public-keys",
+        "trusted-binary-caches" => "trusted-substituters",
+        other => other,
+    }
+}
+
 /// Reads all of Nix's settings.
 pub(crate) fn load_nix_settings(environment: &Environment) -> CliResult<NixSettings> {
     let mut settings = NixSettings::default();
@@ -122,24 +137,34 @@ pub(crate) fn load_nix_settings(environment: &Environment) -> CliResult<NixSetti
     Ok(settings)
 }
 
-/// The files in which Nix looks, the least important first.
+/// The files in which Nix looks, the least important first. A variable that is there but empty names no file, as in
+/// Nix.
 fn files(environment: &Environment) -> Vec<PathBuf> {
     let system = environment.path("NIX_CONF_DIR").unwrap_or_else(|| PathBuf::from("/etc/nix"));
     let mut files = vec![system.join("nix.conf")];
-    let users: Vec<PathBuf> = match environment.get("NIX_USER_CONF_FILES") {
-        Some(list) => list.split(':').map(PathBuf::from).collect(),
+    let listed = |list: &str| -> Vec<PathBuf> {
+        list.split(':').filter(|entry| !entry.is_empty()).map(PathBuf::from).collect()
+    };
+    let users: Vec<PathBuf> = match environment.given("NIX_USER_CONF_FILES") {
+        Some(list) => listed(list),
         None => {
-            let home = environment
-                .path("XDG_CONFIG_HOME")
-                .or_else(|| environment.path("HOME").map(|home| home.join(".config")));
-            let others =
-                environment.get("XDG_CONFIG_DIRS").unwrap_or("/etc/xdg").split(':').map(PathBuf::from);
-            home.into_iter().chain(others).map(|directory| directory.join("nix/nix.conf")).collect()
+            let others = listed(environment.given("XDG_CONFIG_DIRS").unwrap_or("/etc/xdg"));
+            let others = others.into_iter().map(|directory| directory.join("nix"));
+            let directories = user_directory(environment).into_iter().chain(others);
+            directories.map(|directory| directory.join("nix.conf")).collect()
         }
     };
     // Nix lists them from the most important on.
     files.extend(users.into_iter().rev());
     files
+}
+
+/// The user's own directory of configuration; `NIX_CONFIG_HOME` is newer than Nix 2.8.
+fn user_directory(environment: &Environment) -> Option<PathBuf> {
+    environment
+        .path("NIX_CONFIG_HOME")
+        .or_else(|| environment.path("XDG_CONFIG_HOME").map(|home| home.join("nix")))
+        .or_else(|| environment.path("HOME").map(|home| home.join(".config/nix")))
 }
 
 fn read_if_there(path: &Path) -> CliResult<Option<String>> {
@@ -149,6 +174,9 @@ fn read_if_there(path: &Path) -> CliResult<Option<String>> {
         Err(error) => Err(error).context(|| format!("cannot read Nix's settings in '{}'", path.display())),
     }
 }
+
+#[cfg(test)]
+mod show_config;
 
 #[cfg(test)]
 mod tests {

@@ -23,7 +23,7 @@ pub(crate) async fn run(args: CopyArgs, context: &Context) -> CliResult {
     // Before anything is opened: an expression or a key that is wrong costs no request.
     let exclude = excluding(&args.exclude)?;
     let signed_by = args.skip_signed_by.iter().map(|key| signer(key)).collect::<CliResult<Vec<_>>>()?;
-    let source = open_store(args.from.as_deref().unwrap_or("auto"), Purpose::Read, context).await?;
+    let source = open_store(args.from.as_deref().unwrap_or_default(), Purpose::Read, context).await?;
     let check_signatures = !args.trust.no_check_sigs && !source.trusted;
     let source = source.store;
     let upstreams = open_upstreams(&args.skip_in, context).await?;
@@ -104,7 +104,7 @@ async fn open_destination(
         optimise: args.optimise,
     };
     let purpose = if args.dry_run { Purpose::Preview } else { writing };
-    let url = args.to.as_deref().unwrap_or("auto");
+    let url = args.to.as_deref().unwrap_or_default();
     let destination = open_store_with(url, upstreams.to_vec(), purpose, context).await?;
     if !upstreams.is_empty() && !destination.is_cache {
         return Err(CliError::new(format!(

@@ -4,6 +4,8 @@ mod delete;
 mod info;
 mod inspect;
 mod logs;
+mod realisations;
+mod repair;
 mod sign;
 mod verify;
 
@@ -28,6 +30,7 @@ pub(crate) async fn run(args: StoreArgs, context: &Context) -> CliResult {
         StoreCommand::Sign(args) => sign::sign(&args, context).await,
         StoreCommand::CopySigs(args) => sign::copy_sigs(&args, context).await,
         StoreCommand::CopyLog(args) => logs::copy_log(&args, context).await,
+        StoreCommand::CopyRealisations(args) => realisations::copy_realisations(&args, context).await,
         StoreCommand::Delete(args) => delete::delete(&args, context).await,
     }
 }

@@ -1,40 +1,85 @@
 //! `nars3 store verify`, with the exit codes of `nix store verify`.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use futures::stream::{self, StreamExt};
 use nars3_binary_cache::{Finding, VerifyOptions, VerifyReport};
-use nars3_store_api::Store;
-use nars3_store_path::{PublicKeys, StoreDir};
+use nars3_store_api::{Store, StoreError};
+use nars3_store_path::{PublicKeys, StoreDir, StorePath};
 use serde_json::{Value, json};
 
 use super::cache;
+use super::repair::Repair;
 use super::sign::paths;
 use crate::args::StoreVerifyArgs;
 use crate::error::{CliError, CliResult};
 use crate::output::{Output, count_paths};
 use crate::run::Context;
 use crate::settings::trusted_public_keys;
-use crate::stores::{Purpose, open_cache_with_upstreams};
+use crate::stores::{Purpose, open_store, open_store_with};
+
+/// Narinfos that are asked for at once.
+const AT_ONCE: usize = 64;
 
 pub(super) async fn verify(args: StoreVerifyArgs, context: &Context) -> CliResult {
-    let opened = open_cache_with_upstreams(&args.store, &args.upstream, Purpose::Read, context).await?;
-    let cache = cache(opened, "verify")?;
-    let paths = if args.all {
-        None
-    } else {
-        let roots = paths(&args.paths, false, cache.as_ref()).await?;
-        let infos = nars3_copy::closure(cache.as_ref(), &roots, args.recursive).await?;
-        Some(infos.iter().map(|info| info.path.clone()).collect())
-    };
+    let mut upstreams = Vec::new();
+    for upstream in &args.upstream {
+        upstreams.push(open_store(upstream, Purpose::Read, context).await?.store);
+    }
+    let purpose = if args.repair_from.is_some() { Purpose::WRITE } else { Purpose::Read };
+    let cache = cache(open_store_with(&args.store, upstreams.clone(), purpose, context).await?, "verify")?;
+    let paths = if args.all { None } else { Some(named(&args, cache.as_ref()).await?) };
     let options = VerifyOptions {
         paths,
         contents: !args.no_contents,
         trusted: if args.no_trust { None } else { trusted(&args, context)? },
         signatures_needed: args.sigs_needed,
     };
-    let report = cache.verify(&options).await?;
+    let mut report = cache.verify(&options).await?;
+    if let Some(from) = &args.repair_from
+        && !report.findings.is_empty()
+    {
+        let source = open_store(from, Purpose::Read, context).await?.store;
+        let progress = Arc::clone(&context.progress);
+        let repair = Repair { cache: &cache, source, upstreams: &upstreams, options: &options, progress };
+        report = repair.run(report).await?;
+    }
     print(&report, cache.store_dir(), args.json)?;
     conclude(&report)
+}
+
+/// The paths that are named, and with `--recursive` all they refer to that is there: what is not, is a finding.
+async fn named(args: &StoreVerifyArgs, store: &dyn Store) -> CliResult<Vec<StorePath>> {
+    let roots = paths(&args.paths, false, store).await?;
+    let mut found: BTreeSet<StorePath> = roots.iter().cloned().collect();
+    let mut asked = found.clone();
+    let mut open = if args.recursive { roots } else { Vec::new() };
+    while !open.is_empty() {
+        let answers: Vec<_> = stream::iter(std::mem::take(&mut open))
+            .map(|path| async move { (store.path_info(&path).await, path) })
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        for (answer, path) in answers {
+            match answer {
+                Ok(Some(info)) => {
+                    let references = info.references.iter();
+                    open.extend(references.filter(|reference| asked.insert((*reference).clone())).cloned());
+                    found.insert(path);
+                }
+                // What is not there is told as a dangling reference of who refers to it.
+                Ok(None) => {}
+                // That it cannot be read is a finding, too.
+                Err(StoreError::Corrupt { .. }) => {
+                    found.insert(path);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(found.into_iter().collect())
 }
 
 fn trusted(args: &StoreVerifyArgs, context: &Context) -> CliResult<Option<PublicKeys>> {
@@ -50,8 +95,12 @@ fn print(report: &VerifyReport, store_dir: &StoreDir, as_json: bool) -> CliResul
             "paths": report.paths,
             "narBytes": report.nar_bytes,
             "findings": findings,
+            "repaired": report.repaired.iter().map(|path| store_dir.print(path)).collect::<Vec<_>>(),
         }))?;
     } else {
+        for path in &report.repaired {
+            output.line(format_args!("repaired: {}", store_dir.print(path)))?;
+        }
         for finding in &report.findings {
             output.line(Described::of(finding, store_dir).to_line())?;
         }
@@ -76,7 +125,7 @@ fn conclude(report: &VerifyReport) -> CliResult {
         return Ok(());
     }
     Err(CliError::new("the cache is not as it should be; see the findings above")
-        .hint("push damaged or missing paths again with 'nars3 copy --repair'")
+        .hint("repair it with --repair-from STORE, or push damaged paths again with 'nars3 copy --repair'")
         .with_code(ExitCode::from(code)))
 }
 
@@ -85,6 +134,8 @@ struct Described {
     kind: &'static str,
     subject: String,
     detail: String,
+    /// The other path that it is about.
+    reference: Option<String>,
 }
 
 impl Described {
@@ -121,7 +172,11 @@ impl Described {
             }
             other => ("other", String::new(), format!("{other:?}")),
         };
-        Self { kind, subject, detail }
+        let reference = match finding {
+            Finding::DanglingReference { reference, .. } => Some(print(reference)),
+            _ => None,
+        };
+        Self { kind, subject, detail, reference }
     }
 
     fn to_line(&self) -> String {
@@ -129,6 +184,10 @@ impl Described {
     }
 
     fn to_json(&self) -> Value {
-        json!({ "kind": self.kind, "subject": self.subject, "detail": self.detail })
+        let mut value = json!({ "kind": self.kind, "subject": self.subject, "detail": self.detail });
+        if let Some(reference) = &self.reference {
+            value["reference"] = json!(reference);
+        }
+        value
     }
 }
