@@ -119,6 +119,31 @@ impl Nix {
         Ok(path)
     }
 
+    /// Adds a file or directory of the machine to the store as a fixed output: `flat`, or by its NAR, with this
+    /// algorithm.
+    ///
+    /// # Errors
+    /// When Nix refuses it.
+    pub fn add_fixed(&self, path: &Path, recursive: bool, algorithm: &str) -> Result<String> {
+        let mut command = self.command("nix-store");
+        command.args(recursive.then_some("--recursive")).args(["--add-fixed", algorithm]).arg(path);
+        let path = Finished::run(&mut command)?.success()?;
+        self.built().push(path.clone());
+        Ok(path)
+    }
+
+    /// Evaluates `expression`, which gives a store path, and has it deleted at the end.
+    ///
+    /// # Errors
+    /// When Nix cannot evaluate it.
+    pub fn evaluate_path(&self, expression: &str) -> Result<String> {
+        let printed =
+            self.run("nix-instantiate", ["--read-write-mode", "--eval", "--expr", expression])?.success()?;
+        let path = printed.trim_matches('"').to_owned();
+        self.built().extend(self.closure(&path)?);
+        Ok(path)
+    }
+
     /// The closure of a path, sorted.
     ///
     /// # Errors

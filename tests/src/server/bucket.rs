@@ -1,5 +1,6 @@
 //! A bucket of its own for each test, and its raw objects.
 
+use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -119,6 +120,23 @@ impl Bucket {
         Ok(self.expect(&[200], "GET", key, "", b"")?.body)
     }
 
+    /// Stores an object with headers such as Content-Encoding.
+    ///
+    /// # Errors
+    /// When the server refuses it.
+    pub fn put_with(&self, key: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<()> {
+        self.expect_with(&[200], "PUT", key, "", headers, body)?;
+        Ok(())
+    }
+
+    /// The headers of an object, by their names in lower case.
+    ///
+    /// # Errors
+    /// When it is not there, or the server refuses it.
+    pub fn headers(&self, key: &str) -> Result<BTreeMap<String, String>> {
+        Ok(self.expect(&[200], "HEAD", key, "", b"")?.headers)
+    }
+
     /// The text of an object.
     ///
     /// # Errors
@@ -180,9 +198,21 @@ impl Bucket {
         query: &str,
         body: &[u8],
     ) -> Result<Response> {
+        self.expect_with(statuses, method, key, query, &[], body)
+    }
+
+    fn expect_with(
+        &self,
+        statuses: &[u16],
+        method: &str,
+        key: &str,
+        query: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Response> {
         let slash = if key.is_empty() { "" } else { "/" };
         let path = format!("/{}{slash}{}", self.name, encode(key, "/"));
-        let response = self.client.send(Some(&self.signer), method, &path, query, body)?;
+        let response = self.client.send_with(Some(&self.signer), method, &path, query, headers, body)?;
         ensure!(
             statuses.contains(&response.status),
             "{method} {path}?{query} was answered with status {}: {}",

@@ -67,6 +67,70 @@ fn added_paths_are_the_ones_that_real_nix_would_make() -> Result<()> {
     nix.verify(&chroot)
 }
 
+/// By every method and algorithm that Nix 2.8 has, to the same store path; and real Nix takes what we wrote for proven.
+#[test]
+fn every_content_address_is_the_one_that_real_nix_makes() -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let Some(nix) = Nix::find() else { return Ok(()) };
+    let Setup { nars3, bucket, server: _server } = Setup::new()?;
+    let url = bucket.url("compression=none");
+    let tree = small_tree(&nars3.work())?;
+    // Whether a file may be executed is nothing that its bytes say.
+    let script = tree.join("bin/hello");
+    assert_eq!(std::fs::metadata(&script)?.permissions().mode() & 0o111, 0o111);
+    let mut expected = vec![(nix.add(&tree)?, vec!["--mode", "nar", "tree"])];
+    for algorithm in ["md5", "sha1", "sha256", "sha512"] {
+        let options = |mode, path| vec!["--mode", mode, "--hash-algo", algorithm, path];
+        expected.push((nix.add_fixed(&script, false, algorithm)?, options("flat", "tree/bin/hello")));
+        expected.push((nix.add_fixed(&tree, true, algorithm)?, options("nar", "tree")));
+        expected.push((nix.add_fixed(&script, true, algorithm)?, options("nar", "tree/bin/hello")));
+    }
+    for (theirs, arguments) in &expected {
+        let ours = nars3.run(["add", "--to", &url].iter().chain(arguments))?.success()?;
+        assert_eq!(&ours, theirs, "{arguments:?}");
+    }
+    let inner = nix.evaluate_path(r#"builtins.toFile "inner" "some text""#)?;
+    let outer =
+        nix.evaluate_path(r#"builtins.toFile "outer" "see ${builtins.toFile "inner" "some text"}""#)?;
+    std::fs::write(nars3.work().join("inner"), "some text")?;
+    std::fs::write(nars3.work().join("outer"), format!("see {inner}"))?;
+    assert_eq!(nars3.run(["add", "--to", &url, "--mode", "text", "inner"])?.success()?, inner);
+    let refer = ["add", "--to", &url, "--mode", "text", "outer", "--references", &inner];
+    assert_eq!(nars3.run(refer)?.success()?, outer);
+
+    let paths: Vec<String> = expected.into_iter().map(|(path, _)| path).chain([inner, outer]).collect();
+    assert_eq!(audit(&bucket)?.paths.len(), paths.iter().collect::<std::collections::BTreeSet<_>>().len());
+    nars3.run(["store", "verify", "--all", "--store", &url])?.success()?;
+    bucket.allow_anonymous(Access::Read)?;
+    let chroot = Chroot::new()?;
+    for path in &paths {
+        nix.pull(&bucket.http_url(), &chroot, path, "")?.success()?;
+        let ca = |store: &str| -> Result<Value> {
+            let json = nix.run("nix", ["path-info", "--json", "--store", store, path])?.success()?;
+            Ok(serde_json::from_str::<Value>(&json)?[0]["ca"].clone())
+        };
+        assert_eq!(ca(&chroot.store_url())?, ca("auto")?, "{path}");
+    }
+    nix.verify(&chroot)
+}
+
+#[test]
+fn what_leaves_no_room_for_references_says_so() -> Result<()> {
+    let Setup { nars3, bucket, server: _server } = Setup::new()?;
+    std::fs::write(nars3.work().join("file"), "x")?;
+    let url = bucket.url("");
+    let path = nars3.run(["add", "--to", &url, "file"])?.success()?;
+    for mode in [["--mode", "flat", "--hash-algo", "sha256"], ["--mode", "nar", "--hash-algo", "sha1"]] {
+        let mut added = vec!["add", "--to", &url, "file", "--references", &path];
+        added.extend(mode);
+        assert!(nars3.run(added)?.refusal()?.contains("leave room for references"));
+    }
+    let said = nars3.run(["add", "--to", &url, "file", "--mode", "text", "--hash-algo", "md5"])?.refusal()?;
+    assert!(said.contains("sha256"), "{said}");
+    assert_eq!(bucket.narinfo_keys()?.len(), 1);
+    Ok(())
+}
+
 #[test]
 fn a_reference_that_is_not_in_the_cache_is_refused() -> Result<()> {
     let Setup { nars3, bucket, server: _server } = Setup::new()?;

@@ -20,3 +20,4 @@ mod resume;
 mod secret_key;
 mod server;
 mod setup;
+mod verify;
