@@ -14,6 +14,7 @@ use nars3_store_api::Progress;
 use crate::args::{Cli, Command};
 use crate::commands;
 use crate::error::CliResult;
+use crate::logging::LogFormat;
 use crate::progress::{ProgressMode, Screen};
 use crate::settings::{Environment, NixSettings, load_nix_settings};
 use crate::{logging, progress, store_mount};
@@ -91,7 +92,9 @@ fn start(cli: Cli, screen: &Screen) -> CliResult<ExitCode> {
         }
     });
     runtime.shutdown_timeout(GRACE);
-    log_stats(&context);
+    if cli.global.log_format == LogFormat::Json {
+        log_stats(&context);
+    }
     if cli.global.stats {
         print_stats(&context, screen);
     }
