@@ -44,8 +44,15 @@
 //! "200 OK" and ended with an error is an error. `If-None-Match` and `If-Match` decide about concurrent writers. On AWS
 //! every object is stored with its SHA-256.
 //!
+//! Requests are repeated below both clients: each attempt signed anew, for every code that AWS's SDKs repeat, with full
+//! jitter, `Retry-After`, and one pace for all requests, which the server's complaints lower. A body that breaks off goes
+//! on where it broke, from the same object. A bucket in another region is found. The 403 of a HEAD request is asked again
+//! as a GET of one byte, which has a reason in it. `RequestStats` counts all of it, and one tracing span a request, `s3`,
+//! has operation, bucket, key, bytes, attempts, status and request id.
+//!
 //! `S3Error::of` reads any `object_store::Error` of such a store: what happened, the operation, the IAM action that is
-//! missing, the region where the bucket is, S3's code and words, the request id.
+//! missing, the region where the bucket is, S3's code and words, the request id, how many attempts there were and how long
+//! they took.
 //!
 //! # Two clients
 //!
@@ -61,7 +68,7 @@
 //! - `open`: `open`, from settings to store.
 //! - `environment`: `Environment` and `CredentialSource`.
 //! - `credentials`: the providers, the cache, the registry.
-//! - `wire`: the HTTP client under object_store's S3 client, `Operation`.
+//! - `wire`: all between either client and the network, `Operation`.
 //! - `rusoto`: the client on rusoto.
 //! - `store`: storage class, tags and limits of objects.
 //! - `tls`: the provider of cryptography, `install_crypto_provider`, and authorities to trust.

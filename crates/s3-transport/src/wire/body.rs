@@ -20,7 +20,7 @@ use super::send::{Outcome, Wire};
 use super::transport_error::Break;
 
 /// An attempt that brought fewer bytes than this counts as fruitless: a line that drips must come to an end as well.
-const FRUITFUL: u64 = 64 << 10;
+const FRUITFUL: u64 = 16 << 10;
 
 /// Wraps the body of a GET's answer.
 pub(super) fn resuming(
@@ -144,7 +144,7 @@ impl Reading {
             wire.stats.resumed();
             let range = format!("bytes={}-{}", self.rest.start, self.rest.end - 1);
             let draft = self.draft.read(ReadMethod::Get, &[("range", range), ("if-match", e_tag.clone())]);
-            match wire.attempt(&*draft).await? {
+            match wire.attempt(&*draft, &wire.target()).await? {
                 Outcome::Done(exchanged) => {
                     // A server that ignores conditions must not make one object out of two.
                     let same = header(&exchanged.headers, "etag") == Some(e_tag.as_str());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use data_encoding::BASE64;
 use object_store::CredentialProvider;
 use object_store::aws::AwsAuthorizer;
 use object_store::client::{HttpError, HttpErrorKind, HttpRequest, HttpRequestBody};
@@ -95,11 +96,20 @@ impl Made {
         base: &str,
         signer: Arc<Signer>,
     ) -> Result<Self, HttpError> {
-        let digest = digest(request.body().clone()).await?;
+        let digest = match given(&request) {
+            Some(digest) => digest,
+            None => digest(request.body().clone()).await?,
+        };
         let path = percent_decode_str(request.uri().path()).decode_utf8_lossy();
         let key = path.strip_prefix(base).unwrap_or(&path).trim_start_matches('/').to_owned();
         Ok(Made { operation: Operation::of(&request), key, request, digest, signer })
     }
+}
+
+/// The SHA-256 of the body, where object_store has computed it already, for AWS to store.
+fn given(request: &HttpRequest) -> Option<[u8; 32]> {
+    let header = request.headers().get("x-amz-checksum-sha256")?;
+    BASE64.decode(header.as_bytes()).ok()?.try_into().ok()
 }
 
 async fn digest(body: HttpRequestBody) -> Result<[u8; 32], HttpError> {

@@ -1,7 +1,7 @@
 //! How fast to ask a server that has said that it is asked too much. Shared by all requests of one client.
 //!
-//! As long as nobody complains there is no limit. A complaint sets one, at half of what was asked lately; further
-//! complaints lower it by a fifth each; and it rises by a tenth a second of what it was when the server complained, until
+//! As long as nobody complains there is no limit. A complaint sets one, at half of what was asked lately but not below ten a
+//! second, where the pauses between attempts do enough; further complaints lower it by a fifth each; and it rises by a tenth a second of what it was when the server complained, until
 //! it is twice that and the limit goes. (Additive increase, multiplicative decrease.)
 
 use std::collections::VecDeque;
@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 /// The slowest pace: a request every two seconds.
 const SLOWEST: f64 = 0.5;
+
+/// The slowest pace after the first complaint, in requests a second.
+const SLOWEST_AT_FIRST: f64 = 10.0;
 
 /// Complaints that come closer together than this are one: they are about requests that were under way at once.
 const ONE_COMPLAINT: Duration = Duration::from_millis(100);
@@ -91,8 +94,9 @@ impl State {
             }
             None => {
                 let peak = self.lately(now);
-                let rate = (peak / 2.0).max(SLOWEST);
-                self.limit = Some(Limit { rate, peak, next: now, complained: now, raised: now });
+                let rate = (peak / 2.0).max(SLOWEST_AT_FIRST);
+                self.limit =
+                    Some(Limit { rate, peak: peak.max(rate), next: now, complained: now, raised: now });
             }
         }
     }
@@ -157,14 +161,14 @@ mod tests {
     #[test]
     fn the_limit_rises_with_time_and_goes() {
         let (mut state, now) = (State::default(), Instant::now());
-        for _ in 0..10 {
+        for _ in 0..40 {
             state.book(now);
         }
         state.slow_down(now);
         state.speed_up(now);
-        assert!((state.limit.as_ref().unwrap().rate - 5.0).abs() < 0.01);
+        assert!((state.limit.as_ref().unwrap().rate - 20.0).abs() < 0.01);
         state.speed_up(now + SECOND);
-        assert!((state.limit.as_ref().unwrap().rate - 6.0).abs() < 0.01);
+        assert!((state.limit.as_ref().unwrap().rate - 24.0).abs() < 0.01);
         for second in 2..30 {
             state.speed_up(now + SECOND * second);
         }

@@ -105,20 +105,19 @@ impl Wire {
         let operation = draft.operation();
         let mut tries = Tries::new(&self.settings.transfer);
         let (mut renewed, mut moved) = (false, false);
-        // Whether an earlier attempt may have done its work unnoticed.
-        let mut unsure = false;
         loop {
             tries.attempts += 1;
             Span::current().record("attempts", tries.attempts);
             if tries.attempts > 1 {
                 self.stats.retried();
             }
-            let outcome = self.attempt(&**draft).await?;
+            let target = self.target();
+            let outcome = self.attempt(&**draft, &target).await?;
             let (verdict, retry_after) = match &outcome {
                 Outcome::Done(_) => (Verdict::Final, None),
                 Outcome::Broken(broken) => (policy::of_break(broken.kind), None),
                 Outcome::Refused(refusal) => {
-                    if !moved && self.follow(&refusal.answer) {
+                    if !moved && self.follow(&refusal.answer, &target) {
                         moved = true;
                         continue;
                     }
@@ -132,7 +131,6 @@ impl Wire {
                 }
             };
             if let Some(delay) = tries.delay(verdict, retry_after) {
-                unsure |= outcome.may_have_worked();
                 tracing::debug!(
                     attempts = tries.attempts,
                     ?delay,
@@ -153,7 +151,7 @@ impl Wire {
                     Err(self.failed(broken, &**draft, tries.attempts, tries.elapsed()))
                 }
                 Outcome::Refused(refusal) => {
-                    if let Some(instead) = special::instead(self, &**draft, &refusal, unsure).await? {
+                    if let Some(instead) = special::instead(self, &**draft, &refusal).await? {
                         return Ok(instead);
                     }
                     Ok(self.refused(*refusal, &**draft, tries.attempts, tries.elapsed()))
@@ -163,10 +161,10 @@ impl Wire {
     }
 
     /// One attempt: wait for a turn, sign, send, and read what is not the body of an object.
-    pub(super) async fn attempt(&self, draft: &dyn Draft) -> Result<Outcome, HttpError> {
+    pub(super) async fn attempt(&self, draft: &dyn Draft, target: &Target) -> Result<Outcome, HttpError> {
         let operation = draft.operation();
         self.pace.turn().await;
-        let request = draft.sign(&self.target()).await?;
+        let request = draft.sign(target).await?;
         self.stats.sent(operation, draft.body_len());
         let stall = self.settings.transfer.stalled_download_timeout;
         let exchanged = match exchange(&self.client, request, stall).await {
@@ -271,20 +269,23 @@ impl Wire {
         Outcome::Refused(Box::new(Refusal { answer, headers, retry_after }))
     }
 
-    /// Goes to the region that a refusal names. False if it names none, or one where the bucket is looked for already.
-    fn follow(&self, answer: &Answer) -> bool {
+    /// Goes to the region that a refusal names. False if it names none, or the one that was asked.
+    fn follow(&self, answer: &Answer, asked: &Target) -> bool {
+        let Some(elsewhere) = asked.elsewhere(&self.settings, answer) else { return false };
         let mut target = self.target.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(elsewhere) = target.elsewhere(&self.settings, answer) else { return false };
-        if !self.hinted.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                bucket = self.settings.bucket,
-                "the bucket is in region {}, not in {}: write region={} into the store URL, which saves a request",
-                elsewhere.region,
-                target.region,
-                elsewhere.region
-            );
+        // Another request may have been faster.
+        if *target == *asked {
+            if !self.hinted.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    bucket = self.settings.bucket,
+                    "the bucket is in region {}, not in {}: write region={} into the store URL, which saves a request",
+                    elsewhere.region,
+                    asked.region,
+                    elsewhere.region
+                );
+            }
+            *target = elsewhere;
         }
-        *target = elsewhere;
         true
     }
 
@@ -343,15 +344,6 @@ impl Wire {
 }
 
 impl Outcome {
-    /// Whether the server may have done what it was asked, and the news was lost.
-    fn may_have_worked(&self) -> bool {
-        match self {
-            Outcome::Done(_) => false,
-            Outcome::Broken(_) => true,
-            Outcome::Refused(refusal) => refusal.answer.status.is_some_and(|status| status >= 500),
-        }
-    }
-
     fn in_words(&self) -> String {
         match self {
             Outcome::Done(_) => String::new(),

@@ -1,5 +1,5 @@
 //! Refusals that are not the last word: a HEAD request's, which has no reasons; and those of a request whose earlier
-//! attempt did the work, and the news of it was lost.
+//! attempt did the work, and the news of it was lost, or that arrived twice.
 
 use std::sync::Arc;
 
@@ -16,12 +16,11 @@ use super::draft::{Draft, ReadMethod};
 use super::send::{Outcome, Refusal, Wire, response};
 use super::{Answer, Operation};
 
-/// What to answer instead of a refusal, if there is anything better. `unsure` says that an earlier attempt may have worked.
+/// What to answer instead of a refusal, if there is anything better.
 pub(super) async fn instead(
     wire: &Arc<Wire>,
     draft: &dyn Draft,
     refusal: &Refusal,
-    unsure: bool,
 ) -> Result<Option<HttpResponse>, HttpError> {
     let answer = &refusal.answer;
     let upload_is_gone = answer.code.as_deref() == Some("NoSuchUpload");
@@ -33,7 +32,7 @@ pub(super) async fn instead(
         Operation::AbortMultipartUpload if upload_is_gone => {
             Ok(Some(response(StatusCode::NO_CONTENT, HeaderMap::new(), futures::stream::empty().boxed())))
         }
-        Operation::CompleteMultipartUpload if upload_is_gone && unsure => completed(wire, draft).await,
+        Operation::CompleteMultipartUpload if upload_is_gone => completed(wire, draft).await,
         _ => Ok(None),
     }
 }
@@ -67,7 +66,7 @@ async fn completed(wire: &Arc<Wire>, draft: &dyn Draft) -> Result<Option<HttpRes
     let document = String::from_utf8_lossy(&draft.document()).into_owned();
     let Some(expected) = e_tag_of_parts(&document) else { return Ok(None) };
     let head = draft.read(ReadMethod::Head, &[]);
-    let Outcome::Done(found) = wire.attempt(&*head).await? else { return Ok(None) };
+    let Outcome::Done(found) = wire.attempt(&*head, &wire.target()).await? else { return Ok(None) };
     let e_tag = found.headers.get("etag").and_then(|tag| tag.to_str().ok()).map(|tag| tag.trim_matches('"'));
     if e_tag != Some(expected.as_str()) {
         return Ok(None);

@@ -12,7 +12,7 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use tempfile::TempDir;
 
-use crate::support::{Answer, Scripted, run, settings};
+use crate::support::{Answer, Scripted, clients, run, settings};
 
 /// An S3 server to which everything is there.
 fn s3() -> Scripted {
@@ -140,29 +140,33 @@ fn a_process_is_asked_once_for_all_stores_and_again_after_a_failure() {
 
 #[test]
 fn expired_credentials_are_renewed_when_the_server_says_so() {
-    let files = Files::new("", "");
-    let script = files.path("script");
-    let count = files.path("count");
-    let text = format!(
-        "echo x >> {count}\n\
+    for client in clients() {
+        let files = Files::new("", "");
+        let script = files.path("script");
+        let count = files.path("count");
+        let text = format!(
+            "echo x >> {count}\n\
          echo \"{{\\\"Version\\\":1,\\\"AccessKeyId\\\":\\\"AKID$(wc -l < {count} | tr -d ' ')\\\",\\\"SecretAccessKey\\\":\\\"s\\\"}}\"\n"
-    );
-    std::fs::write(&script, text).unwrap();
-    std::fs::write(files.path("config"), format!("[default]\ncredential_process = /bin/sh {script}\n"))
-        .unwrap();
-    let server = Scripted::start(|request| match request.signed_by() {
-        Some("AKID1") => Answer::error(400, "ExpiredToken"),
-        _ => {
-            Answer::new(200, "").with("etag", "\"e\"").with("last-modified", "Sun, 22 Nov 2026 00:00:00 GMT")
-        }
-    });
-    run(async {
-        let store = nars3_s3::open(&settings(&server.url()), &files.environment()).await.unwrap();
-        store.get(&Path::from("key")).await.unwrap();
-    });
-    let signers: Vec<_> =
-        server.requests().iter().map(|request| request.signed_by().map(str::to_owned)).collect();
-    assert_eq!(signers, [Some("AKID1".to_owned()), Some("AKID2".to_owned())]);
+        );
+        std::fs::write(&script, text).unwrap();
+        std::fs::write(files.path("config"), format!("[default]\ncredential_process = /bin/sh {script}\n"))
+            .unwrap();
+        let server = Scripted::start(|request| match request.signed_by() {
+            Some("AKID1") => Answer::error(400, "ExpiredToken"),
+            _ => Answer::new(200, "")
+                .with("etag", "\"e\"")
+                .with("last-modified", "Sun, 22 Nov 2026 00:00:00 GMT"),
+        });
+        run(async {
+            let mut settings = settings(&server.url());
+            settings.s3_client = Some(client);
+            let store = nars3_s3::open(&settings, &files.environment()).await.unwrap();
+            store.get(&Path::from("key")).await.unwrap();
+        });
+        let signers: Vec<_> =
+            server.requests().iter().map(|request| request.signed_by().map(str::to_owned)).collect();
+        assert_eq!(signers, [Some("AKID1".to_owned()), Some("AKID2".to_owned())]);
+    }
 }
 
 /// What a child process does: open a store as the environment says, read a key, and say how it went.

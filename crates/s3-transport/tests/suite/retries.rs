@@ -287,6 +287,64 @@ fn the_403_of_a_head_request_is_asked_again_as_a_get_of_one_byte() {
     }
 }
 
+/// Requests that were under way when the first one found out find out as well.
+#[test]
+fn all_requests_at_once_find_the_bucket() {
+    for client in clients() {
+        let server = Scripted::start(|request| {
+            if request.header("authorization").unwrap().contains("/eu-west-3/s3/") {
+                return stored();
+            }
+            Answer::error(301, "PermanentRedirect").with("x-amz-bucket-region", "eu-west-3")
+        });
+        run(async {
+            let store = open(&patient(&server, client)).await;
+            let keys: Vec<_> = (0..8).map(|number| Path::from(format!("key-{number}"))).collect();
+            let puts = keys.iter().map(|key| store.put(key, "hello".into()));
+            futures::future::try_join_all(puts).await.unwrap();
+        });
+    }
+}
+
+/// On AWS the host follows the region.
+#[test]
+fn a_bucket_of_aws_is_looked_for_at_another_host() {
+    for client in clients() {
+        let server = Scripted::start(|request| {
+            if request.header("host") == Some("bucket.s3.eu-west-3.amazonaws.com") {
+                return stored();
+            }
+            // Without the header of newer days; the region is in the host.
+            let body = "<Error><Code>TemporaryRedirect</Code><Message>words</Message>\
+                        <Endpoint>bucket.s3-eu-west-3.amazonaws.com</Endpoint></Error>";
+            Answer::new(307, body)
+        });
+        let mut settings = S3Settings::new("bucket");
+        settings.scheme = nars3_store_url::Scheme::Http;
+        settings.s3_client = Some(client);
+        let environment = Environment::of_process()
+            .with_credentials(keys())
+            .with_address("bucket.s3.us-east-1.amazonaws.com", server.address)
+            .with_address("bucket.s3.eu-west-3.amazonaws.com", server.address);
+        run(async {
+            let store = nars3_s3::open(&settings, &environment).await.unwrap();
+            store.put(&Path::from("key"), "hello".into()).await.unwrap();
+        });
+        assert_eq!(server.requests().len(), 2);
+    }
+}
+
+/// A refusal without end is read as far as a refusal goes.
+#[test]
+fn an_endless_refusal_is_cut_off() {
+    for client in clients() {
+        let server = Scripted::start(|_| Answer::new(403, vec![b'x'; 8 << 20]));
+        let error =
+            run(async { open(&patient(&server, client)).await.get(&Path::from("key")).await.unwrap_err() });
+        assert!(S3Error::of(&error).message.unwrap().len() <= 200);
+    }
+}
+
 /// All that is logged.
 #[derive(Clone, Default)]
 struct Ear(Arc<Mutex<Vec<u8>>>);

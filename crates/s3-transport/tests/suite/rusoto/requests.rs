@@ -143,6 +143,28 @@ fn a_bucket_may_be_in_the_path_or_in_the_host_of_any_server() {
 }
 
 #[test]
+fn aws_has_hosts_that_rusoto_never_heard_of() {
+    for (dual_stack, fips, accelerate, host) in [
+        (true, false, false, "bucket.s3.dualstack.eu-west-3.amazonaws.com"),
+        (false, true, false, "bucket.s3-fips.eu-west-3.amazonaws.com"),
+        (true, true, false, "bucket.s3-fips.dualstack.eu-west-3.amazonaws.com"),
+        (false, false, true, "bucket.s3-accelerate.amazonaws.com"),
+    ] {
+        let server = Scripted::start(agreeable);
+        let (mut settings, environment) = aws(&server, "eu-west-3");
+        (settings.dual_stack, settings.fips, settings.accelerate) = (dual_stack, fips, accelerate);
+        let environment = environment.with_address(host, server.address);
+        run(async {
+            let store = nars3_s3::open(&settings, &environment).await.unwrap();
+            store.put(&Path::from("key"), "hello".into()).await.unwrap();
+        });
+        let request = &server.requests()[0];
+        assert_eq!((request.header("host"), request.target.as_str()), (Some(host), "/key"));
+        assert!(request.header("authorization").unwrap().contains("/eu-west-3/s3/aws4_request"));
+    }
+}
+
+#[test]
 fn settings_of_objects_are_sent_with_every_write() {
     let server = Scripted::start(agreeable);
     let mut settings = settings(&server);
