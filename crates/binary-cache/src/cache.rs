@@ -42,7 +42,6 @@ pub struct BinaryCache {
     pub(crate) level_lowered: AtomicBool,
     /// What `nix-cache-info` said when the cache was opened.
     info: Option<CacheInfo>,
-    info_denied: bool,
     /// Set once `nix-cache-info` is there.
     pub(crate) announced: OnceCell<()>,
 }
@@ -60,8 +59,6 @@ impl BinaryCache {
     ) -> Result<Arc<Self>, StoreError> {
         let objects = Arc::new(Objects::new(objects, &options));
         let info = objects.text(CACHE_INFO_KEY, CACHE_INFO_SIZE).await?.map(|text| CacheInfo::parse(&text));
-        // It is the first thing that is read.
-        let info_denied = objects.was_denied();
         if let Some(info) = &info {
             info.ensure_store_dir(&options.uri, &options.store_dir).map_err(|mismatch| {
                 StoreError::StoreDirMismatch {
@@ -74,7 +71,6 @@ impl BinaryCache {
         Ok(Arc::new(Self {
             announced: OnceCell::new_with(info.is_some().then_some(())),
             info,
-            info_denied,
             objects,
             store_dir: options.store_dir,
             settings: options.cache,
@@ -97,7 +93,24 @@ impl BinaryCache {
     /// Whether reading `nix-cache-info` was answered by access denied when the cache was opened. Then `info` is `None`
     /// although it may be there: S3 answers so for a missing object, too, to whom it does not let list the bucket.
     pub fn info_denied(&self) -> bool {
-        self.info_denied
+        self.objects.info_denied()
+    }
+
+    /// Sees to it that access denied can be taken for absent, before anything is written: where `nix-cache-info` was
+    /// denied, it is written, unless it is there. Elsewhere nothing happens.
+    ///
+    /// # Errors
+    /// `Backend` when it can be neither read nor written: these credentials are not for this cache.
+    pub async fn claim(&self) -> Result<(), StoreError> {
+        if !self.info_denied() || self.objects.is_proven() {
+            return Ok(());
+        }
+        self.announce().await?;
+        if self.objects.is_proven() {
+            return Ok(());
+        }
+        // It is there after all, and may not be read.
+        self.objects.readable(CACHE_INFO_KEY).await
     }
 
     /// The whole narinfo of a path, its file included; `None` if the path is not in the cache.

@@ -103,6 +103,9 @@ pub struct Limits {
     pub narinfo_size: u64,
     /// The largest listing, log or other document that is held in memory, decoded.
     pub document_size: u64,
+    /// Attempts to go on with a body that broke off, without a byte of progress. 0 for an object store that has made its
+    /// own before it reports an error.
+    pub body_attempts: u32,
 }
 
 impl Default for Limits {
@@ -120,6 +123,7 @@ impl Default for Limits {
             decompression_memory: 128 * MIB,
             narinfo_size: 8 * MIB,
             document_size: 64 * MIB,
+            body_attempts: 5,
         }
     }
 }

@@ -261,6 +261,8 @@ async fn open_cache(
     options.force_encodings = url.cache.force_encodings;
     if let StoreKind::S3(settings) = &url.kind {
         set_parts(&mut options.limits, settings);
+        // The transport has taken up a broken body as often as the settings allow.
+        options.limits.body_attempts = 0;
         options.headers = settings.headers.clone();
     }
     let objects = match &context.rate {
@@ -268,6 +270,9 @@ async fn open_cache(
         None => objects,
     };
     let cache = BinaryCache::open(objects, options).await?;
+    if matches!(purpose, Purpose::Write { .. }) {
+        cache.claim().await?;
+    }
     context.caches.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&cache));
     Ok(OpenedStore { cache: Some(Arc::clone(&cache)), ..opened(cache, url) })
 }

@@ -36,6 +36,9 @@ const CREDENTIAL_CODES: [&str; 8] = [
     "AuthorizationHeaderMalformed",
 ];
 
+/// What the errors of both S3 clients have in them, and those of other stores do not.
+const OF_S3: [&str; 2] = ["<Operation>", ", operation "];
+
 /// Reads `error`.
 pub(crate) fn answer(error: &Error) -> Answer {
     match error {
@@ -43,6 +46,10 @@ pub(crate) fn answer(error: &Error) -> Answer {
         Error::NotFound { .. } if mentions(error, &["NoSuchBucket"]) => Answer::Failed,
         Error::NotFound { .. } => Answer::Missing,
         Error::PermissionDenied { .. } if mentions(error, &CREDENTIAL_CODES) => Answer::Failed,
+        Error::PermissionDenied { .. } if mentions(error, &["AccessDenied"]) => Answer::Denied,
+        // S3 says why it refuses. Somebody else does who stands before it, and that says nothing about objects.
+        Error::PermissionDenied { .. } if mentions(error, &OF_S3) => Answer::Failed,
+        // A plain web server does not say why.
         Error::PermissionDenied { .. } => Answer::Denied,
         Error::AlreadyExists { .. } => Answer::Exists,
         Error::Precondition { .. } | Error::NotModified { .. } => Answer::Changed,
@@ -75,6 +82,16 @@ mod tests {
     #[test]
     fn a_plain_403_may_be_a_missing_object() {
         assert_eq!(answer(&denied("<Code>AccessDenied</Code>")), Answer::Denied);
+    }
+
+    #[test]
+    fn a_403_of_nobody_knows_whom_is_a_failure_where_s3_would_say_why() {
+        for text in
+            ["<Error><Operation>GetObject</Operation></Error>", "access denied, key 'a', operation GetObject"]
+        {
+            assert_eq!(answer(&denied(text)), Answer::Failed, "{text}");
+        }
+        assert_eq!(answer(&denied("403 Forbidden")), Answer::Denied);
     }
 
     #[test]

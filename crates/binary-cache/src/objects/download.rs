@@ -20,10 +20,6 @@ use super::{Answer, Objects, answer, content_encoding};
 /// 16 KiB or so, so this is some hundred KiB a body.
 const CHUNKS_IN_FLIGHT: usize = 32;
 
-/// Attempts to go on with a body that did not give a single byte more. Every byte that comes starts the count anew,
-/// so a slow and shaky line finishes, and a dead one does not hang.
-const FRUITLESS_ATTEMPTS: u32 = 5;
-
 /// The wait before the second attempt; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -113,6 +109,8 @@ struct Pump {
     /// What is still to come.
     range: Range<u64>,
     sender: mpsc::Sender<io::Result<Bytes>>,
+    /// Attempts that did not give a single byte more. Every byte that comes starts the count anew, so a slow and shaky
+    /// line finishes, and a dead one does not hang.
     fruitless: u32,
 }
 
@@ -167,7 +165,7 @@ impl Pump {
         mut trouble: io::Error,
     ) -> io::Result<BoxStream<'static, object_store::Result<Bytes>>> {
         loop {
-            if self.fruitless >= FRUITLESS_ATTEMPTS {
+            if self.fruitless >= self.objects.limits.body_attempts {
                 return Err(trouble);
             }
             if self.fruitless > 0 {

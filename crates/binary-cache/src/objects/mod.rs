@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
+use nars3_narinfo::CACHE_INFO_KEY;
 use nars3_store_api::{BoxError, Event, Progress, StoreError};
 use nars3_store_url::HeaderSettings;
 use object_store::path::Path;
@@ -48,7 +49,12 @@ pub(crate) struct Objects {
     upload_memory: Budget,
     /// Cleared when the store says that it keeps no headers (a directory of files).
     keeps_headers: AtomicBool,
-    denied_once: AtomicBool,
+    /// Whether somebody was told that access denied is taken for absent.
+    told_of_denials: AtomicBool,
+    /// Whether the `nix-cache-info` of the cache was denied when it was read.
+    info_denied: AtomicBool,
+    /// Whether `nix-cache-info` was read or written: these credentials are good for this cache.
+    proven: AtomicBool,
 }
 
 /// A small object, decoded, and the version of it that was read.
@@ -72,7 +78,9 @@ impl Objects {
             requests: Semaphore::new(options.limits.concurrent_requests.max(1)),
             upload_memory: Budget::new(options.limits.upload_memory),
             keeps_headers: AtomicBool::new(true),
-            denied_once: AtomicBool::new(false),
+            told_of_denials: AtomicBool::new(false),
+            info_denied: AtomicBool::new(false),
+            proven: AtomicBool::new(false),
         }
     }
 
@@ -135,6 +143,9 @@ impl Objects {
         let header = content_encoding(&found);
         let raw = self.body_within(found, limit).await.map_err(|error| self.failed(reading(), error))?;
         let body = encoding::decode(&header, raw, limit).await.map_err(|error| self.corrupt(key, error))?;
+        if key == CACHE_INFO_KEY {
+            self.prove();
+        }
         Ok(Some(Document { body, version }))
     }
 
@@ -145,6 +156,14 @@ impl Objects {
             Ok(text) => Ok(Some(text)),
             Err(error) => Err(self.corrupt(key, error)),
         }
+    }
+
+    /// Whether `key` may be read, whatever is in it.
+    pub(crate) async fn readable(&self, key: &str) -> Result<(), StoreError> {
+        let path = self.path(key)?;
+        self.stats.count_get();
+        let found = self.store.get_opts(&path, GetOptions::default()).await;
+        found.map(|_| ()).map_err(|error| self.failed(format!("read '{key}'"), error))
     }
 
     /// What a HEAD request says of `key`; `None` if there is no such object.
@@ -172,17 +191,34 @@ impl Objects {
         }
     }
 
-    /// Whether a read was answered by access denied, which was taken for a missing object.
-    pub(crate) fn was_denied(&self) -> bool {
-        self.denied_once.load(Ordering::Relaxed)
+    /// Whether `nix-cache-info` was denied when it was read. It may be there or not.
+    pub(crate) fn info_denied(&self) -> bool {
+        self.info_denied.load(Ordering::Relaxed)
+    }
+
+    /// Whether `nix-cache-info` was read or written, so that these credentials are known to be good for this cache.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.proven.load(Ordering::Relaxed)
+    }
+
+    /// `nix-cache-info` was read or written.
+    fn prove(&self) {
+        self.proven.store(true, Ordering::Relaxed);
     }
 
     /// Whether a read of `key` that failed with `error` means that there is no such object.
+    ///
+    /// Access denied does, but only once `nix-cache-info` was read or written: before, it may as well mean that these
+    /// credentials are not for this cache.
     fn is_missing(&self, key: &str, error: &object_store::Error) -> bool {
         match answer(error) {
             Answer::Missing => true,
-            Answer::Denied => {
-                if !self.denied_once.swap(true, Ordering::Relaxed) {
+            Answer::Denied if key == CACHE_INFO_KEY && !self.is_proven() => {
+                self.info_denied.store(true, Ordering::Relaxed);
+                true
+            }
+            Answer::Denied if self.is_proven() => {
+                if !self.told_of_denials.swap(true, Ordering::Relaxed) {
                     self.warn(&format!(
                         "access to '{key}' in '{}' is denied, which is taken to mean that it does not exist, as S3 \
                          answers so for missing objects without the permission s3:ListBucket",

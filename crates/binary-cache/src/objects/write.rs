@@ -4,6 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use nars3_narinfo::CACHE_INFO_KEY;
 use nars3_store_api::StoreError;
 use object_store::path::Path;
 use object_store::{Attribute, Attributes, PutMode, PutOptions, PutPayload, UpdateVersion};
@@ -172,6 +173,9 @@ impl Objects {
         };
         let options = PutOptions { mode, attributes: headers.clone(), ..PutOptions::default() };
         self.store.put_opts(path, PutPayload::from_bytes(body), options).await?;
+        if path.as_ref() == CACHE_INFO_KEY {
+            self.prove();
+        }
         self.sent(size);
         Ok(())
     }

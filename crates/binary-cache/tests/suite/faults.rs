@@ -14,7 +14,8 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+    ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    UploadPart,
 };
 
 use tokio::sync::{Barrier, Notify};
@@ -44,6 +45,8 @@ enum Fault {
     DieAfter(u64),
     /// Every read is answered with 403 and this code.
     Denied(&'static str),
+    /// Reads of what is not there are answered with 403 and this code.
+    Unlistable(&'static str),
     /// Listings are answered with 403.
     List,
     /// New narinfos wait for one another, so that two arrive at the same time.
@@ -131,7 +134,12 @@ impl ObjectStore for Faulty {
             let source = format!("<Code>{code}</Code>").into();
             return Err(Error::PermissionDenied { path: path.to_string(), source });
         }
-        let mut found = self.inner.get_opts(path, options).await?;
+        let mut found = match (self.inner.get_opts(path, options).await, self.fault) {
+            (Err(Error::NotFound { path, .. }), Fault::Unlistable(code)) => {
+                return Err(Error::PermissionDenied { path, source: format!("<Code>{code}</Code>").into() });
+            }
+            (found, _) => found?,
+        };
         let (limit, breaks) = match self.fault {
             Fault::BreakAfter(limit) => (limit, true),
             Fault::EndAfter(limit) => (limit, false),
@@ -378,20 +386,53 @@ async fn bad_credentials_are_not_an_empty_cache() {
     assert_eq!(error.to_string(), "store 's3://test-cache': cannot read 'nix-cache-info'");
 }
 
+/// A cache in memory that answers all reads but those of its `nix-cache-info` with access denied.
+async fn unlistable() -> Arc<dyn ObjectStore> {
+    let store: Arc<dyn ObjectStore> = Faulty::new(Fault::Unlistable("AccessDenied"));
+    store.put(&Path::from("nix-cache-info"), "StoreDir: /nix/store\n".into()).await.unwrap();
+    store
+}
+
 #[tokio::test]
 async fn denied_reads_are_missing_objects_with_one_warning() {
-    let store: Arc<dyn ObjectStore> = Faulty::new(Fault::Denied("AccessDenied"));
+    let store = unlistable().await;
     let warnings = Arc::new(Warnings::default());
     let mut options = options();
     options.progress = Arc::clone(&warnings) as _;
     let cache = open(&store, options).await;
-    assert!(cache.info().is_none() && cache.info_denied());
-    for name in ["a", "b"] {
+    assert!(cache.info().is_some() && !cache.info_denied());
+    for name in ["a", "b", "a"] {
         assert!(cache.path_info(&Sample::file_path(name)).await.unwrap().is_none());
     }
     let warnings = warnings.all();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("s3:ListBucket"));
+    // That it was denied is not remembered: somebody may have written it meanwhile.
+    let sample = Sample::file("a", b"contents");
+    add(&plain(&store).await, &sample).await;
+    assert!(cache.path_info(&sample.info.path).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn denied_reads_are_an_error_before_the_credentials_have_proven_good() {
+    let store: Arc<dyn ObjectStore> = Faulty::new(Fault::Denied("AccessDenied"));
+    let cache = open(&store, options()).await;
+    assert!(cache.info().is_none() && cache.info_denied());
+    cache.path_info(&Sample::file_path("a")).await.unwrap_err();
+    // Written: from now on access denied may mean absent.
+    cache.claim().await.unwrap();
+    assert!(cache.path_info(&Sample::file_path("a")).await.unwrap().is_none());
+    // There already, and not to be read.
+    let error = open(&store, options()).await.claim().await.unwrap_err();
+    assert_eq!(error.to_string(), "store 's3://test-cache': cannot read 'nix-cache-info'");
+}
+
+#[tokio::test]
+async fn bad_signatures_never_mean_that_an_object_is_missing() {
+    let store: Arc<dyn ObjectStore> = Faulty::new(Fault::Unlistable("SignatureDoesNotMatch"));
+    store.put(&Path::from("nix-cache-info"), "StoreDir: /nix/store\n".into()).await.unwrap();
+    let cache = open(&store, options()).await;
+    cache.path_info(&Sample::file_path("a")).await.unwrap_err();
 }
 
 /// Counts warnings that are traced.
@@ -419,11 +460,12 @@ async fn a_warning_is_not_traced_too() {
     let traced = TracedWarnings::default();
     let count = Arc::clone(&traced.0);
     let _guard = tracing::subscriber::set_default(traced);
-    let store: Arc<dyn ObjectStore> = Faulty::new(Fault::Denied("AccessDenied"));
+    let store = unlistable().await;
     let warnings = Arc::new(Warnings::default());
     let mut options = options();
     options.progress = Arc::clone(&warnings) as _;
-    open(&store, options).await;
+    let cache = open(&store, options).await;
+    assert!(cache.path_info(&Sample::file_path("a")).await.unwrap().is_none());
     assert_eq!((warnings.all().len(), count.load(Ordering::Relaxed)), (1, 0));
     tracing::warn!("this one is counted");
     assert_eq!(count.load(Ordering::Relaxed), 1);
