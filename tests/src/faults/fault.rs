@@ -51,6 +51,8 @@ pub enum Fault {
     Duplicate,
     /// The server sees the request as one of an hour ago.
     Late,
+    /// That an object is not there is answered as AWS answers whom it does not let list the bucket: access denied.
+    DenyAbsent,
     /// The answer's body comes in pieces, with a pause before each.
     Drip {
         /// Bytes of a piece.

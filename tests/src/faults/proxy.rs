@@ -11,7 +11,7 @@ use anyhow::Result;
 use socket2::SockRef;
 
 use super::http::Answered;
-use super::{Fault, Request};
+use super::{Answer, Fault, Request};
 
 /// A proxy before a server. It listens until the process ends; what it holds back is let go when the value is dropped.
 #[derive(Debug)]
@@ -85,6 +85,11 @@ impl FaultProxy {
     /// Does `fault` to the next `times` requests that `about` is true of. An earlier rule comes first.
     pub fn inject(&self, times: usize, about: impl Fn(&Request) -> bool + Send + 'static, fault: Fault) {
         lock(&self.shared.rules).push(Rule { about: Box::new(about), times, fault });
+    }
+
+    /// Forgets all rules that are not used up.
+    pub fn heal(&self) {
+        lock(&self.shared.rules).clear();
     }
 
     /// All requests so far.
@@ -218,6 +223,9 @@ impl Shared {
                     client.write_all(piece)?;
                 }
                 Ok(true)
+            }
+            Fault::DenyAbsent if answer.status == 404 => {
+                send(client, &Answer::error(403, "AccessDenied").into(), bodiless)
             }
             Fault::Corrupt { at } => {
                 flip(&mut answer.body, at);

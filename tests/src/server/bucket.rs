@@ -190,6 +190,18 @@ impl Bucket {
         }
     }
 
+    /// The ids of uploads in parts to `key` that were neither completed nor aborted.
+    ///
+    /// # Errors
+    /// When the server refuses the question.
+    pub fn uploads(&self, key: &str) -> Result<Vec<String>> {
+        // MinIO lists the uploads of exactly this key, whatever the prefix would allow.
+        let query = format!("prefix={}&uploads=", encode(key, ""));
+        let body = String::from_utf8(self.expect(&[200], "GET", "", &query, b"")?.body)?;
+        let ids = body.split("<UploadId>").skip(1).filter_map(|rest| rest.split("</UploadId>").next());
+        Ok(ids.map(str::to_owned).collect())
+    }
+
     fn expect(
         &self,
         statuses: &[u16],

@@ -6,6 +6,7 @@ mod cache_directory;
 mod concurrent;
 mod copy_options;
 mod ends;
+mod faults;
 mod incremental;
 mod interrupt;
 mod manual;

@@ -7,6 +7,7 @@ mod addressing;
 mod conformance;
 mod credentials;
 mod errors;
+mod faults;
 mod requests;
 mod retries;
 #[cfg(feature = "rusoto")]
