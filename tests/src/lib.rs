@@ -23,6 +23,7 @@
 //! - `audit`: is what lies in a bucket a valid binary cache?
 //! - `faults`: an HTTP proxy that does to requests and answers what networks do
 //! - `stall`: a TCP proxy that stops in the middle of an upload
+//! - `synthetic`: closures made out of nothing, as caches in a directory
 //! - `memory`: the peak resident memory of a child process
 //! - `tree`: two file trees, compared byte by byte
 
@@ -39,4 +40,5 @@ pub mod require;
 pub mod server;
 mod sigv4;
 pub mod stall;
+pub mod synthetic;
 pub mod tree;

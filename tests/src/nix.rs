@@ -144,6 +144,17 @@ impl Nix {
         Ok(path)
     }
 
+    /// Brings a path and its closure from a cache into the store, signed or not; they are deleted at the end.
+    ///
+    /// # Errors
+    /// When Nix refuses it.
+    pub fn import(&self, cache: &str, root: &str) -> Result<()> {
+        self.run("nix", ["copy", "--no-check-sigs", "--from", cache, root])?.success()?;
+        let closure = self.closure(root)?;
+        self.built().extend(closure);
+        Ok(())
+    }
+
     /// The closure of a path, sorted.
     ///
     /// # Errors

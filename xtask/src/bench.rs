@@ -15,10 +15,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let nix = tools::nix().context("the benchmark needs real Nix")?;
     println!("MinIO: {}\nReal Nix: {nix}", minio.display());
     let shell = project::shell()?;
-    cmd!(shell, "cargo build --locked --release --package nars3-cli").run()?;
-    // The harness only waits for others; it needs no optimisation.
-    cmd!(shell, "cargo build --locked --package nars3-tests --bin nars3-bench").run()?;
-    let status = Command::new(project::built("nars3-bench"))
+    // The harness as well: its bare client is what nars3 is measured against.
+    cmd!(shell, "cargo build --locked --release --workspace --lib --bins").run()?;
+    let status = Command::new(project::target_directory().join("release/nars3-bench"))
         .args(arguments)
         .current_dir(project::root())
         .env("NARS3_BIN", project::target_directory().join("release/nars3"))

@@ -14,7 +14,10 @@ Usage: cargo xtask TASK
   tidy                 Format, lints, documentation, layering, licences, readmes
   dist                 A release binary with manual pages, completions and licences, as a tarball with its SHA-256
   bench                Compare with real Nix and write docs/benchmarks.md
+      --list           Only name the chapters
+      --only WORD      Only chapters with this word in their name; may be repeated
       --quick          Small inputs and one run: does the benchmark itself work?
+      --full           Also what takes long: all of the tree with xz, 100,000 paths
       --runs N         Runs of each measurement [default: 3]
   fuzz                 Run the fuzz targets
       --minutes N      Time for each target [default: a smoke run]

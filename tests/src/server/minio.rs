@@ -72,6 +72,8 @@ impl Process {
             .env("MINIO_ROOT_PASSWORD", &settings.secret_key)
             .env("MINIO_SITE_REGION", &settings.region)
             .env("MINIO_BROWSER", "off")
+            // Its own count of requests, for whoever measures; it listens on loopback only.
+            .env("MINIO_PROMETHEUS_AUTH_TYPE", "public")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -103,6 +105,13 @@ impl Process {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+}
+
+impl Process {
+    /// The process id, for whoever measures.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
     }
 }
 

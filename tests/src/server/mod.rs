@@ -96,7 +96,7 @@ pub struct S3Server {
 
 #[derive(Debug)]
 enum Running {
-    Minio { _process: minio::Process },
+    Minio { process: minio::Process },
     SeaweedFs { _process: seaweedfs::Process },
     Embedded(embedded::Service),
     Given,
@@ -148,7 +148,7 @@ impl S3Server {
         let (running, authority) = match kind {
             ServerKind::Minio(binary) => {
                 let (process, authority) = minio::Process::start(binary, &settings, &runtime)?;
-                (Running::Minio { _process: process }, authority)
+                (Running::Minio { process }, authority)
             }
             ServerKind::SeaweedFs(binary) => {
                 let (process, authority) = seaweedfs::Process::start(binary, &settings, &runtime)?;
@@ -177,6 +177,15 @@ impl S3Server {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The process of a MinIO that was started here, for whoever measures.
+    #[must_use]
+    pub fn minio_process(&self) -> Option<u32> {
+        match &self.running {
+            Running::Minio { process } => Some(process.id()),
+            Running::SeaweedFs { .. } | Running::Embedded(_) | Running::Given => None,
+        }
     }
 
     /// A new, empty bucket with a name that nobody has used before.

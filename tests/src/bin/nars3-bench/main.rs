@@ -1,61 +1,109 @@
-//! nars3 beside real Nix: the same closures, the same server, the same machine, the runs of both taking turns.
+//! nars3 beside real Nix, and beside what the machine can do at all: the same closures, the same server, the same machine,
+//! the runs of both taking turns.
 //!
-//! Started by `cargo xtask bench`, which builds what it measures. Writes `docs/benchmarks.md` unless the run is a quick one.
+//! Started by `cargo xtask bench`, which builds what it measures. Writes `docs/benchmarks.md`, its figures beside it and its
+//! plots, unless the run is a quick one.
 
 #![expect(clippy::print_stdout, reason = "a program that reports")]
 
-mod cases;
+mod chapters;
+mod delay;
+mod floor;
+mod growth;
 mod inputs;
+mod load;
 mod machine;
+mod measure;
+mod plot;
+mod record;
 mod report;
+mod world;
 
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use nars3_tests::nix::Nix;
 
+use crate::chapters::CHAPTERS;
+use crate::inputs::Inputs;
+use crate::record::Records;
+
 /// How much to measure.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Options {
     /// Runs of each measurement; the median counts.
     runs: usize,
     /// Small inputs, to see that the benchmark itself works.
     quick: bool,
+    /// The forms that take long: the whole tree with xz, a hundred thousand paths.
+    full: bool,
+    /// Only chapters whose name holds one of these words.
+    only: Vec<String>,
+    /// Only name the chapters.
+    list: bool,
 }
 
+/// The chapter that is no row of the table.
+const GROWTH: &str = "growth";
+
 fn main() -> Result<()> {
-    let options = parse(std::env::args().skip(1))?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [part, name, files @ ..] = arguments.as_slice()
+        && part == "--part"
+    {
+        return floor::part(name, files);
+    }
+    let options = parse(arguments.into_iter())?;
+    let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|word| name.contains(word));
+    if options.list {
+        for chapter in CHAPTERS.iter().filter(|chapter| wanted(chapter.name)) {
+            println!("{:18} {} (target: {})", chapter.name, chapter.title, chapter.target);
+        }
+        println!("{GROWTH:18} time, memory and requests from 100 to 100,000 paths");
+        return Ok(());
+    }
     let nix = Nix::find().context("the benchmark needs real Nix")?;
-    println!("Building the inputs");
-    let inputs = inputs::build(&nix, options.quick)?;
-    let rows = cases::measure(&nix, &inputs, options.runs)?;
-    let text = report::markdown(&nix, &inputs, &rows, options.runs)?;
-    println!("\n{text}");
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let mut records = Records::load(docs.join("benchmarks.json"))?;
+    if options.quick {
+        records.all.clear();
+    }
+    let inputs = Inputs::new(&nix, options.quick, options.full);
+    let started = Instant::now();
+    for chapter in CHAPTERS.iter().filter(|chapter| wanted(chapter.name)) {
+        println!("{} ({} s)", chapter.name, started.elapsed().as_secs());
+        let row = chapters::run(chapter, &inputs, options.runs)?;
+        let (nix, nars3) = (row.nix.seconds(), row.nars3.seconds());
+        println!("  Nix {nix:.2} s, nars3 {nars3:.2} s: {:.2} times as fast", nix / nars3);
+        records.set_row(chapter.name, &row);
+    }
+    if wanted(GROWTH) {
+        println!("{GROWTH} ({} s)", started.elapsed().as_secs());
+        let counts: &[usize] = match (options.quick, options.full) {
+            (true, _) => &[10, 30],
+            (false, false) => &[100, 1000, 10_000],
+            (false, true) => &[100, 1000, 10_000, 100_000],
+        };
+        records.set(GROWTH, growth::run(&inputs, counts)?);
+    }
+    records.set("machine", machine::describe(&nix)?.into());
+    println!("\n{}", report::section(&records.all));
     if !options.quick {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks.md");
-        let page = std::fs::read_to_string(&file).unwrap_or_else(|_| "# Benchmarks\n\n".to_owned());
-        std::fs::write(&file, with_section(&page, &text))
-            .with_context(|| format!("cannot write {}", file.display()))?;
+        records.save()?;
+        report::write(&docs, &records.all)?;
     }
     Ok(())
 }
 
-/// Around the section that this program writes; the rest of the page is other benches' and people's.
-const MARKS: [&str; 2] = ["<!-- cargo xtask bench: begin -->\n", "<!-- cargo xtask bench: end -->\n"];
-
-/// The page with its section replaced, or added at its end.
-fn with_section(page: &str, section: &str) -> String {
-    let [begin, end] = MARKS;
-    let (before, rest) = page.split_once(begin).unwrap_or((page, ""));
-    let after = rest.split_once(end).map_or("", |(_, after)| after);
-    format!("{before}{begin}{section}{end}{after}")
-}
-
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
-    let mut options = Options { runs: 3, quick: false };
+    let mut options = Options { runs: 3, quick: false, full: false, only: Vec::new(), list: false };
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--quick" => options = Options { runs: 1, quick: true },
+            "--quick" => (options.quick, options.runs) = (true, 1),
+            "--full" => options.full = true,
+            "--list" => options.list = true,
+            "--only" => options.only.push(arguments.next().context("--only needs a word")?),
             "--runs" => {
                 let value = arguments.next().context("--runs needs a number")?;
                 options.runs =
@@ -65,6 +113,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
         }
     }
     anyhow::ensure!(options.runs > 0, "--runs must be at least 1");
+    anyhow::ensure!(!(options.quick && options.full), "--quick and --full exclude each other");
     Ok(options)
 }
 
@@ -73,10 +122,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_own_section_is_replaced() {
-        let first = with_section("# Title\n\n", "old\n");
-        let page = format!("{first}\nby hand\n");
-        let again = with_section(&page, "new\n");
-        assert_eq!(again, format!("# Title\n\n{}new\n{}\nby hand\n", MARKS[0], MARKS[1]));
+    fn options_are_read_in_any_order() {
+        let words = ["--only", "push", "--runs", "5", "--full", "--only", "pull"];
+        let options = parse(words.into_iter().map(str::to_owned)).unwrap();
+        assert_eq!((options.runs, options.full, options.only.len()), (5, true, 2));
+        for wrong in [vec!["--runs"], vec!["--runs", "0"], vec!["x"], vec!["--quick", "--full"]] {
+            parse(wrong.into_iter().map(str::to_owned)).unwrap_err();
+        }
     }
 }
