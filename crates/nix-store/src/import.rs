@@ -1,6 +1,7 @@
 //! Taking a NAR in: from the stream to files in the staging directory.
 
 use std::path::Path;
+use std::time::Duration;
 
 use nars3_nar::{RestoreError, RestoreOptions};
 use nars3_narinfo::PathInfo;
@@ -12,13 +13,13 @@ use crate::verify::VerifyingReader;
 
 /// Restores `nar` to `target`, which must not exist, with the metadata that files of a store have. On success the NAR
 /// had the hash and the size of `info`, and the contents that its content address claims; a size that `info` does not
-/// know (0) is filled in.
+/// know (0) is filled in. Gives the time that was spent waiting for the NAR.
 pub(crate) fn import(
     layout: &Layout,
     info: &mut PathInfo,
     nar: NarStream,
     target: &Path,
-) -> Result<(), StoreError> {
+) -> Result<Duration, StoreError> {
     let mut reader = VerifyingReader::new(layout, layout.store_dir(), info, nar)?;
     let options = RestoreOptions { canonical: true, ..RestoreOptions::default() };
     let restored = nars3_nar::restore(&mut reader, target, &options);
@@ -28,9 +29,10 @@ pub(crate) fn import(
     match restored {
         Ok(_) => {
             let size = reader.finish()?;
+            let waited = reader.waited();
             drop(reader);
             info.nar_size = size;
-            Ok(())
+            Ok(waited)
         }
         Err(RestoreError::File { action, path, source }) => Err(StoreError::File { action, path, source }),
         Err(error) => {

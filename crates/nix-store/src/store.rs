@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use nars3_narinfo::PathInfo;
-use nars3_store_api::{NarStream, StageOptions, Staged, Store, StoreError, WriteBehaviour};
+use nars3_store_api::{NarStream, Stage, StageOptions, Staged, Store, StoreError, Work, WriteBehaviour};
 use nars3_store_path::{HashPart, StoreDir, StorePath};
 
 use crate::database::pool::ReadPool;
@@ -157,7 +157,10 @@ impl Shared {
         writer.temp_roots().add([&info.path])?;
         let staging = writer.staging()?;
         let files = StagedFiles::new(Arc::clone(&staging));
-        import(&self.layout, &mut info, nar, files.path())?;
+        let mut work = Work::begin(Stage::Restore);
+        let waited = import(&self.layout, &mut info, nar, files.path())?;
+        work.waited_for_input(waited);
+        self.options.progress.report(work.end());
         let outputs = if info.path.is_derivation() { self.outputs(&info, &files)? } else { Vec::new() };
         if self.options.optimise {
             optimise(&self.layout, &staging, files.path())?;
@@ -214,11 +217,18 @@ impl Store for LocalStore {
 
     async fn nar(&self, info: &PathInfo) -> Result<NarStream, StoreError> {
         let shared = Arc::clone(&self.shared);
+        let (nar_hash, nar_size) = (info.nar_hash, info.nar_size);
         let info = info.clone();
-        Ok(NarStream::from_blocking(move |writer| {
+        let stream = NarStream::from_blocking(move |writer| {
             shared.root(std::slice::from_ref(&info.path));
-            export(&shared.layout, &info, writer)
-        }))
+            let mut work = Work::begin(Stage::Read);
+            let result = export(&shared.layout, &info, writer);
+            work.waited_for_output(writer.waited());
+            shared.options.progress.report(work.end());
+            result
+        });
+        // Size 0 stands in old databases: not known, so not verified either.
+        Ok(if nar_size == 0 { stream } else { stream.verified_as(nar_hash, nar_size) })
     }
 
     fn write_behaviour(&self) -> WriteBehaviour {

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::time::Duration;
 
 use nars3_nar::ContentHasher;
 use nars3_narinfo::PathInfo;
@@ -17,7 +18,7 @@ pub(crate) struct VerifyingReader<'a> {
     store: &'a (dyn fmt::Display + Sync),
     info: &'a PathInfo,
     inner: NarReader,
-    /// Taken by `finish`.
+    /// Taken by `finish`; `None` where the producer answers for the NarHash.
     hasher: Option<Hasher>,
     content: Option<ContentCheck>,
     count: u64,
@@ -40,8 +41,15 @@ impl<'a> VerifyingReader<'a> {
             });
         }
         let content = ContentCheck::new(store_dir, info)?;
-        let hasher = Some(Hasher::new(Algorithm::Sha256));
+        // Hashed once is enough, by whoever produces it.
+        let verified = nar.is_verified_as(&info.nar_hash, info.nar_size);
+        let hasher = (!verified).then(|| Hasher::new(Algorithm::Sha256));
         Ok(Self { store, info, inner: nar.into_reader(), hasher, content, count: 0, failure: None })
+    }
+
+    /// How long this reader has waited for the NAR until now.
+    pub(crate) fn waited(&self) -> Duration {
+        self.inner.waited()
     }
 
     /// Why reading failed, if it did: what the error of whoever read should have been.
@@ -82,9 +90,9 @@ impl<'a> VerifyingReader<'a> {
         if expected != 0 && self.count != expected {
             return Err(self.wrong_size());
         }
-        let Some(hasher) = self.hasher.take() else { return Ok(self.count) };
-        let actual = hasher.finish();
-        if actual != self.info.nar_hash {
+        if let Some(actual) = self.hasher.take().map(Hasher::finish)
+            && actual != self.info.nar_hash
+        {
             return Err(StoreError::NarHashMismatch {
                 store: self.store.to_string(),
                 path: self.info.path.clone(),

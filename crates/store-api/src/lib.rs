@@ -27,6 +27,7 @@
 //! | `packed` | the same inside a compressed file, from cache to cache |
 //! | `staged` | a path whose NAR a store has taken in, and which nobody can see yet |
 //! | `progress` | the observer that tells a person, a log or a test what is going on |
+//! | `work` | how much of its time a stage of a copy was busy, and what it waited for |
 //! | `error` | what can go wrong, with the facts in fields |
 
 mod error;
@@ -35,6 +36,7 @@ mod packed;
 mod progress;
 mod staged;
 mod store;
+mod work;
 
 pub use error::{BoxError, StoreError};
 pub use nar_stream::{CHUNK_SIZE, Inspector, NarReader, NarSender, NarStream, NarWriter};
@@ -42,3 +44,4 @@ pub use packed::{PackedFiles, PackedNar};
 pub use progress::{Event, NoProgress, Progress};
 pub use staged::Staged;
 pub use store::{NarOrder, Publication, StageOptions, Store, WriteBehaviour};
+pub use work::{Stage, Work};

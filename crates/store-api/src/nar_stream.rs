@@ -7,7 +7,10 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 
+use std::time::{Duration, Instant};
+
 use bytes::{Bytes, BytesMut};
+use nars3_store_path::Hash;
 use tokio::sync::mpsc;
 
 use crate::StoreError;
@@ -41,6 +44,9 @@ pub struct NarStream {
     receiver: mpsc::Receiver<Message>,
     inspectors: Vec<Box<dyn Inspector>>,
     ended: bool,
+    /// NarHash and NarSize that the producer answers for.
+    verified: Option<(Hash, u64)>,
+    waited: Duration,
 }
 
 impl fmt::Debug for NarStream {
@@ -53,13 +59,16 @@ impl fmt::Debug for NarStream {
 #[derive(Debug)]
 pub struct NarSender {
     sender: mpsc::Sender<Message>,
+    waited: Duration,
 }
 
 impl NarStream {
     /// A sender and the stream that it feeds.
     pub fn channel() -> (NarSender, Self) {
         let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
-        (NarSender { sender }, Self { receiver, inspectors: Vec::new(), ended: false })
+        let stream =
+            Self { receiver, inspectors: Vec::new(), ended: false, verified: None, waited: Duration::ZERO };
+        (NarSender { sender, waited: Duration::ZERO }, stream)
     }
 
     /// Runs `produce` on the blocking pool and gives the stream of what it writes. An error it returns, or a panic,
@@ -86,12 +95,38 @@ impl NarStream {
         self
     }
 
+    /// The same stream, from a producer that answers for the NAR: it hashes every byte that it sends, and declares the
+    /// NAR complete only if it had this NarHash and this NarSize. Consumers then need not hash it once more.
+    #[must_use]
+    pub fn verified_as(mut self, nar_hash: Hash, nar_size: u64) -> Self {
+        self.verified = Some((nar_hash, nar_size));
+        self
+    }
+
+    /// Whether the producer answers for this NarHash and this NarSize, see `verified_as`.
+    pub fn is_verified_as(&self, nar_hash: &Hash, nar_size: u64) -> bool {
+        self.verified.as_ref().is_some_and(|(hash, size)| hash == nar_hash && *size == nar_size)
+    }
+
+    /// How long the consumer has waited for chunks until now.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+
     /// The next chunk, or `None` after the producer declared the NAR complete.
     pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
         if self.ended {
             return Ok(None);
         }
-        let message = self.receiver.recv().await;
+        let message = match self.receiver.try_recv() {
+            Ok(message) => Some(message),
+            Err(_) => {
+                let started = Instant::now();
+                let message = self.receiver.recv().await;
+                self.waited += started.elapsed();
+                message
+            }
+        };
         self.accept(message)
     }
 
@@ -100,7 +135,15 @@ impl NarStream {
         if self.ended {
             return Ok(None);
         }
-        let message = self.receiver.blocking_recv();
+        let message = match self.receiver.try_recv() {
+            Ok(message) => Some(message),
+            Err(_) => {
+                let started = Instant::now();
+                let message = self.receiver.blocking_recv();
+                self.waited += started.elapsed();
+                message
+            }
+        };
         self.accept(message)
     }
 
@@ -144,7 +187,17 @@ impl NarSender {
 
     /// As `send`, for a thread that may block.
     pub fn blocking_send(&mut self, chunk: Bytes) -> io::Result<()> {
-        self.sender.blocking_send(Message::Data(chunk)).map_err(|_| hung_up())
+        // Most of the time there is room, and nothing to measure.
+        match self.sender.try_send(Message::Data(chunk)) {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(hung_up()),
+            Err(mpsc::error::TrySendError::Full(message)) => {
+                let started = Instant::now();
+                let sent = self.sender.blocking_send(message).map_err(|_| hung_up());
+                self.waited += started.elapsed();
+                sent
+            }
+        }
     }
 
     /// Declares the NAR complete. That the consumer went away meanwhile is its own business.
@@ -171,6 +224,11 @@ pub struct NarWriter {
 }
 
 impl NarWriter {
+    /// How long the producer has waited for room until now.
+    pub fn waited(&self) -> Duration {
+        self.sender.waited
+    }
+
     /// Sends what is left and declares the NAR complete.
     pub fn finish(mut self) {
         if self.send_buffer().is_ok() {
@@ -216,6 +274,13 @@ impl Write for NarWriter {
 pub struct NarReader {
     stream: NarStream,
     current: Bytes,
+}
+
+impl NarReader {
+    /// How long the consumer has waited for chunks until now.
+    pub fn waited(&self) -> Duration {
+        self.stream.waited()
+    }
 }
 
 impl Read for NarReader {
@@ -299,6 +364,16 @@ mod tests {
         let mut stream = stream.inspected_by(Box::new(Refuser));
         assert_eq!(stream.next().await.unwrap().unwrap(), "bytes");
         assert!(stream.next().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_producer_answers_for_one_hash_and_one_size() {
+        let (hash, other) = (Hash::sha256([1; 32]), Hash::sha256([2; 32]));
+        let (_sender, stream) = NarStream::channel();
+        assert!(!stream.is_verified_as(&hash, 7));
+        let stream = stream.verified_as(hash, 7);
+        assert!(stream.is_verified_as(&hash, 7));
+        assert!(!stream.is_verified_as(&hash, 8) && !stream.is_verified_as(&other, 7));
     }
 
     #[tokio::test]

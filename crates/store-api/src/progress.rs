@@ -1,8 +1,11 @@
 //! The observer through which libraries tell what they are doing. They never see a terminal.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use nars3_store_path::StorePath;
+
+use crate::Stage;
 
 /// Something happened that a person, a log or a test may want to know.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +54,18 @@ pub enum Event<'a> {
         sent: bool,
         /// How many, since the last such event.
         bytes: u64,
+    },
+    /// A stage is done with one path, and so it spent its time. Stages of several paths run at once, so their times add up
+    /// to more than the clock shows.
+    Worked {
+        /// The stage.
+        stage: Stage,
+        /// The time in which it did something.
+        busy: Duration,
+        /// The time in which it had nothing to do yet.
+        waited_for_input: Duration,
+        /// The time in which nobody took what it had made.
+        waited_for_output: Duration,
     },
     /// Something a person should know that does not stop the work.
     Warning {
