@@ -16,7 +16,7 @@ use nars3_store_url::CacheSettings;
 use object_store::ObjectStore;
 use tokio::sync::{OnceCell, Semaphore};
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Share};
 use crate::known::Known;
 use crate::objects::Objects;
 use crate::options::BinaryCacheOptions;
@@ -36,6 +36,8 @@ pub struct BinaryCache {
     pub(crate) known: Known,
     pub(crate) compression_memory: Budget,
     pub(crate) decompression_memory: Budget,
+    /// `None`: temporary files may take any space.
+    pub(crate) spool_space: Option<Budget>,
     pub(crate) nars_out: Arc<Semaphore>,
     pub(crate) force_encodings: bool,
     /// Set once somebody was told that the compression level takes too much memory.
@@ -59,6 +61,9 @@ impl BinaryCache {
     ) -> Result<Arc<Self>, StoreError> {
         let objects = Arc::new(Objects::new(objects, &options));
         let info = objects.text(CACHE_INFO_KEY, CACHE_INFO_SIZE).await?.map(|text| CacheInfo::parse(&text));
+        if info.is_none() && !objects.info_denied() {
+            objects.note_empty();
+        }
         if let Some(info) = &info {
             info.ensure_store_dir(&options.uri, &options.store_dir).map_err(|mismatch| {
                 StoreError::StoreDirMismatch {
@@ -79,6 +84,7 @@ impl BinaryCache {
             known: Known::new(options.path_info_cache_size),
             compression_memory: Budget::new(options.limits.compression_memory),
             decompression_memory: Budget::new(options.limits.decompression_memory),
+            spool_space: options.limits.spool_space.map(Budget::new),
             nars_out: Arc::new(Semaphore::new(options.limits.concurrent_nars.max(1))),
             force_encodings: options.force_encodings,
             level_lowered: AtomicBool::new(false),
@@ -130,6 +136,14 @@ impl BinaryCache {
     /// Requests and bytes so far.
     pub fn stats(&self) -> &CacheStats {
         self.objects.stats()
+    }
+
+    /// Space for a temporary file that may get this large, or nothing if it will stay in memory.
+    pub(crate) async fn space_for(&self, largest: u64, in_memory: u64) -> Option<Share> {
+        match &self.spool_space {
+            Some(space) if largest > in_memory => Some(space.take(largest).await),
+            _ => None,
+        }
     }
 
     /// The error for a path that is not in this cache.

@@ -65,7 +65,8 @@
 //! | `options` | how a cache is opened, and the limits |
 //! | `presence` | which paths are there: narinfos, or a listing where it is cheaper |
 //! | `known` | what this process knows to be there |
-//! | `take`, `compress`, `spool` | a NAR on its way in |
+//! | `take`, `incoming`, `compress`, `spool` | a NAR on its way in |
+//! | `take_stored` | a large NAR that is kept as it is: its parts go out while it is read |
 //! | `publish` | references, signatures, the narinfo |
 //! | `send`, `location` | a NAR on its way out |
 //! | `send_file`, `take_file` | the same file on its way to another cache, never compressed again |
@@ -83,6 +84,7 @@ mod debug_info;
 mod delete;
 mod files;
 mod graph;
+mod incoming;
 mod known;
 mod location;
 mod logs;
@@ -98,6 +100,7 @@ mod spool;
 mod stats;
 mod take;
 mod take_file;
+mod take_stored;
 mod verify;
 
 pub use cache::BinaryCache;

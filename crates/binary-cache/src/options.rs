@@ -86,6 +86,9 @@ pub struct Limits {
     pub spool_memory: u64,
     /// Where temporary files are made; the system's directory for them when `None`.
     pub spool_directory: Option<PathBuf>,
+    /// The most that all temporary files may take together; any size when `None`. A compressed file that would need more
+    /// for itself alone is an error.
+    pub spool_space: Option<u64>,
     /// Files from this size on are uploaded in parts.
     pub multipart_threshold: u64,
     /// The size of a part. Grows with files that would need more than 10,000 parts.
@@ -108,6 +111,26 @@ pub struct Limits {
     pub body_attempts: u32,
 }
 
+impl Limits {
+    /// The least that `within` works with, in bytes: a zstd compressor with its frames takes more than half of it.
+    pub const LEAST_MEMORY: u64 = 96 * MIB;
+
+    /// The same limits, with all memory together within `memory` bytes, or `LEAST_MEMORY` if that is more.
+    #[must_use]
+    pub fn within(mut self, memory: u64) -> Self {
+        let memory = memory.max(Self::LEAST_MEMORY);
+        // Sixteenths. A part that is on its way and one that is being filled have to fit, and compressing wants the most.
+        self.compression_memory = memory / 16 * 10;
+        self.upload_memory = memory / 16 * 3;
+        self.decompression_memory = memory / 16 * 3;
+        self.spool_memory = self.spool_memory.min(self.compression_memory / 8);
+        self.part_size = self.part_size.min((self.upload_memory / 2).max(5 * MIB));
+        self.multipart_threshold = self.multipart_threshold.min(self.part_size);
+        self.document_size = self.document_size.min(memory);
+        self
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -115,6 +138,7 @@ impl Default for Limits {
             upload_memory: 48 * MIB,
             spool_memory: 8 * MIB,
             spool_directory: None,
+            spool_space: None,
             multipart_threshold: 8 * MIB,
             part_size: 8 * MIB,
             concurrent_parts: 4,
@@ -124,6 +148,21 @@ impl Default for Limits {
             narinfo_size: 8 * MIB,
             document_size: 64 * MIB,
             body_attempts: 5,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_bounds_all_memory_together() {
+        for memory in [Limits::LEAST_MEMORY, 200 * MIB, 1024 * MIB] {
+            let limits = Limits::default().within(memory);
+            let all = limits.compression_memory + limits.upload_memory + limits.decompression_memory;
+            assert!(all <= memory, "{all} of {memory}");
+            assert!(limits.spool_memory < limits.compression_memory);
         }
     }
 }

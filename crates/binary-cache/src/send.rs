@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use nars3_compression::{Compression, CompressionError};
 use nars3_narinfo::PathInfo;
-use nars3_store_api::{BoxError, CHUNK_SIZE, NarStream, NarWriter, StoreError};
+use nars3_store_api::{BoxError, CHUNK_SIZE, NarStream, NarWriter, Stage, StoreError, Work};
 use nars3_store_path::{Hash, Hasher, StorePath};
 
 use crate::BinaryCache;
@@ -33,11 +33,18 @@ impl BinaryCache {
             nar_hash: info.nar_hash,
             nar_size: info.nar_size,
         };
-        Ok(NarStream::from_blocking(move |writer| {
+        let stream = NarStream::from_blocking(move |writer| {
+            let mut work = Work::begin(Stage::Unpack);
+            let (objects, waited) = (Arc::clone(&unpacking.objects), download.waited.clone());
             let result = unpacking.run(download, writer);
+            work.waited_for_input(waited.so_far());
+            work.waited_for_output(writer.waited());
+            objects.report_work(work);
             drop((permit, share));
             result
-        }))
+        });
+        // `run` hashes all that it writes, and ends well only if that was this NAR.
+        Ok(stream.verified_as(info.nar_hash, info.nar_size))
     }
 
     /// The file of a path, as it is stored, and its key.

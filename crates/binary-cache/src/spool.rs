@@ -15,17 +15,27 @@ pub(crate) struct Spool {
     memory: Vec<u8>,
     file: Option<File>,
     size: u64,
-    hasher: Hasher,
+    /// `None` where the hash of the file is known from elsewhere.
+    hasher: Option<Hasher>,
     /// Bytes that stay in memory.
     threshold: u64,
     directory: Option<PathBuf>,
+    /// Bytes that the file may have.
+    most: u64,
+}
+
+/// A file needs more space than all temporary files may take.
+#[derive(Debug, thiserror::Error)]
+#[error("the temporary file would exceed the {most} bytes that temporary files may take (--spool)")]
+pub(crate) struct SpoolFull {
+    most: u64,
 }
 
 /// What a spool held.
 pub(crate) struct Spooled {
     pub(crate) source: Source,
-    /// SHA-256 of it.
-    pub(crate) hash: Hash,
+    /// SHA-256 of it, unless it was not asked for.
+    pub(crate) hash: Option<Hash>,
 }
 
 impl Spool {
@@ -34,10 +44,23 @@ impl Spool {
             memory: Vec::new(),
             file: None,
             size: 0,
-            hasher: Hasher::new(Algorithm::Sha256),
+            hasher: Some(Hasher::new(Algorithm::Sha256)),
             threshold,
             directory,
+            most: u64::MAX,
         }
+    }
+
+    /// The same with a bound on the file, in bytes.
+    pub(crate) fn at_most(mut self, most: Option<u64>) -> Self {
+        self.most = most.unwrap_or(u64::MAX);
+        self
+    }
+
+    /// The same without a hash.
+    pub(crate) fn unhashed(mut self) -> Self {
+        self.hasher = None;
+        self
     }
 
     pub(crate) fn finish(self) -> Spooled {
@@ -45,7 +68,7 @@ impl Spool {
             Some(file) => Source::File { file: Arc::new(file), size: self.size },
             None => Source::Memory(self.memory.into()),
         };
-        Spooled { source, hash: self.hasher.finish() }
+        Spooled { source, hash: self.hasher.map(Hasher::finish) }
     }
 
     fn move_to_file(&mut self) -> io::Result<&mut File> {
@@ -62,8 +85,13 @@ impl Spool {
 
 impl Write for Spool {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.hasher.update(bytes);
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(bytes);
+        }
         self.size += bytes.len() as u64;
+        if self.size > self.threshold && self.size > self.most {
+            return Err(io::Error::other(SpoolFull { most: self.most }));
+        }
         if let Some(file) = &mut self.file {
             file.write_all(bytes)?;
         } else if self.size > self.threshold {
@@ -95,14 +123,25 @@ mod tests {
     fn up_to_the_threshold_it_stays_in_memory() {
         let spooled = spooled(&[b"1234", b"5678"]);
         assert!(matches!(&spooled.source, Source::Memory(bytes) if bytes == "12345678"));
-        assert_eq!(spooled.hash, Hash::digest(Algorithm::Sha256, b"12345678"));
+        assert_eq!(spooled.hash, Some(Hash::digest(Algorithm::Sha256, b"12345678")));
+    }
+
+    #[test]
+    fn a_file_beyond_the_space_for_files_is_an_error() {
+        let mut spool = Spool::new(8, None).at_most(Some(10));
+        spool.write_all(b"1234567890").unwrap();
+        let error = spool.write_all(b"1").unwrap_err();
+        assert!(error.to_string().contains("10 bytes"), "{error}");
+        // What stays in memory needs no space.
+        let mut spool = Spool::new(8, None).at_most(Some(4));
+        spool.write_all(b"12345678").unwrap();
     }
 
     #[test]
     fn beyond_it_moves_to_a_file() {
         use std::os::unix::fs::FileExt;
         let spooled = spooled(&[b"1234", b"56789", b"0"]);
-        assert_eq!(spooled.hash, Hash::digest(Algorithm::Sha256, b"1234567890"));
+        assert_eq!(spooled.hash, Some(Hash::digest(Algorithm::Sha256, b"1234567890")));
         let Source::File { file, size } = spooled.source else { panic!("it is in memory") };
         let mut content = [0; 10];
         file.read_exact_at(&mut content, 0).unwrap();

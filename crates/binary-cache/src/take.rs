@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nars3_compression::{Compression, CompressionError, EncoderOptions, encoder};
-use nars3_nar::ListingSink;
 use nars3_narinfo::{Listing, PathInfo, nar_key};
-use nars3_store_api::{NarStream, StageOptions, Staged, StoreError};
-use nars3_store_path::{Hash, Hasher};
+use nars3_store_api::{NarStream, Stage, StageOptions, Staged, StoreError, Work};
+use nars3_store_path::{Algorithm, Hash};
 
 use crate::BinaryCache;
 use crate::compress::effort;
 use crate::debug_info::Beside;
-use crate::objects::{Kind, Objects, Source};
+use crate::incoming::Incoming;
+use crate::objects::{Kind, Objects};
 use crate::spool::{Spool, Spooled};
 
 /// What the cache remembers of a path between `stage` and `publish`: where its file is, and what goes beside it.
@@ -36,6 +36,10 @@ impl BinaryCache {
         options: StageOptions,
     ) -> Result<Staged, StoreError> {
         self.ensure_readable_encodings()?;
+        let nar = match self.take_stored(&info, nar, options).await? {
+            Ok(staged) => return Ok(Staged::new(info, staged)),
+            Err(nar) => nar,
+        };
         let limits = self.objects.limits();
         let in_memory = limits.spool_memory.min(self.compression_memory.total() / 2);
         let effort = effort(&self.settings, info.nar_size, self.compression_memory.total() - in_memory);
@@ -45,37 +49,44 @@ impl BinaryCache {
             self.objects.warn(&lowered.to_string());
         }
         // Incompressible data grows a little.
-        let waiting = in_memory.min(info.nar_size.saturating_add(info.nar_size / 8).saturating_add(1024));
-        let mut share = self.compression_memory.take(effort.memory + waiting).await;
-        let spool = Spool::new(in_memory, limits.spool_directory.clone());
+        let largest = info.nar_size.saturating_add(info.nar_size / 8).saturating_add(1024);
+        let mut space = self.space_for(largest, in_memory).await;
+        let mut share = self.compression_memory.take(effort.memory + in_memory.min(largest)).await;
+        let spool = Spool::new(in_memory, limits.spool_directory.clone()).at_most(limits.spool_space);
         let given_up = GivenUp::default();
         let packing = Packing {
             objects: Arc::clone(&self.objects),
             info: info.clone(),
             compression: self.settings.compression.clone(),
             options: effort.options,
-            wants_listing: self.settings.write_nar_listing || self.settings.index_debug_info,
+            wants_listing: self.wants_listing(),
             given_up: given_up.flag(),
         };
         let packed = tokio::task::spawn_blocking(move || packing.run(nar, spool)).await;
-        let Packed { file, listing } =
+        let Packed { file, hash, listing } =
             packed.map_err(|error| self.objects.failed(format!("compress '{}'", info.path), error))??;
-        share.shrink_to(match &file.source {
-            Source::Memory(bytes) => bytes.len() as u64,
-            Source::File { .. } => 0,
-        });
-        let key = nar_key(&file.hash, &self.settings.compression);
+        let (in_memory, in_file) = file.source.takes();
+        share.shrink_to(in_memory);
+        space.iter_mut().for_each(|space| space.shrink_to(in_file));
+        let key = nar_key(&hash, &self.settings.compression);
         let staged = StagedFile {
             beside: listing.map(|listing| self.beside(&listing, &key)).unwrap_or_default(),
             key,
             compression: self.settings.compression.clone(),
-            hash: file.hash,
+            hash,
             size: file.source.size(),
             replace: options.repair,
         };
+        let work = Work::begin(Stage::Upload);
         self.objects.put_file(&staged.key, &file.source, Kind::Nar, options.repair).await?;
-        drop((file, share));
+        self.objects.report_work(work);
+        drop((file, share, space));
         Ok(Staged::new(info, staged))
+    }
+
+    /// Whether what goes beside a NAR is made of its listing.
+    pub(crate) fn wants_listing(&self) -> bool {
+        self.settings.write_nar_listing || self.settings.index_debug_info
     }
 
     /// Refuses to write documents that newer Nix could not read.
@@ -130,68 +141,40 @@ struct Packing {
 /// A NAR that is what its path info says, as a file.
 struct Packed {
     file: Spooled,
+    /// SHA-256 of the file.
+    hash: Hash,
     listing: Option<Listing>,
 }
 
 impl Packing {
     fn run(&self, mut nar: NarStream, spool: Spool) -> Result<Packed, StoreError> {
-        let mut hasher = Hasher::new(self.info.nar_hash.algorithm());
-        let mut size: u64 = 0;
-        let mut listing = self.wants_listing.then(ListingSink::default);
+        let mut work = Work::begin(Stage::Compress);
+        let mut incoming = Incoming::new(&self.objects, &self.info, &nar, self.wants_listing);
         let unsupported = |error: CompressionError| {
             self.objects.failed(format!("compress '{}' with '{}'", self.info.path, self.compression), error)
         };
         let unwritable = |error: io::Error| {
             self.objects.failed(format!("compress '{}' into a temporary file", self.info.path), error)
         };
+        // A file that is the NAR has its hash.
+        let is_nar = self.compression == Compression::None;
+        let known = Some(self.info.nar_hash).filter(|hash| is_nar && hash.algorithm() == Algorithm::Sha256);
+        let spool = if known.is_some() { spool.unhashed() } else { spool };
         let mut packer = encoder(&self.compression, &self.options, spool).map_err(unsupported)?;
         while let Some(chunk) = nar.blocking_next()? {
             if self.given_up.load(Ordering::Relaxed) {
                 return Err(StoreError::NarInterrupted);
             }
-            size += chunk.len() as u64;
-            if size > self.info.nar_size {
+            if !incoming.take(&chunk) {
                 break;
-            }
-            hasher.update(&chunk);
-            if let Some(sink) = &mut listing
-                && let Err(error) = sink.write_all(&chunk)
-            {
-                self.warn_unlisted(&error.to_string());
-                listing = None;
             }
             packer.write_all(&chunk).map_err(unwritable)?;
         }
-        if size != self.info.nar_size {
-            return Err(StoreError::NarSizeMismatch {
-                store: self.objects.uri().to_owned(),
-                path: self.info.path.clone(),
-                expected: self.info.nar_size,
-                actual: size,
-            });
-        }
-        let actual = hasher.finish();
-        if actual != self.info.nar_hash {
-            return Err(StoreError::NarHashMismatch {
-                store: self.objects.uri().to_owned(),
-                path: self.info.path.clone(),
-                expected: self.info.nar_hash,
-                actual,
-            });
-        }
+        let listing = incoming.finish()?;
         let file = packer.finish().map_err(unwritable)?.finish();
-        let listing = listing.and_then(|sink| match sink.finish() {
-            Ok(listing) => Some(listing),
-            Err(error) => {
-                self.warn_unlisted(&error.to_string());
-                None
-            }
-        });
-        Ok(Packed { file, listing })
-    }
-
-    /// A listing is a convenience: what cannot be listed (names that are no Unicode text) can still be stored.
-    fn warn_unlisted(&self, reason: &str) {
-        self.objects.warn(&format!("'{}' is stored without a listing: {reason}", self.info.path));
+        work.waited_for_input(nar.waited());
+        self.objects.report_work(work);
+        let Some(hash) = file.hash.or(known) else { return Err(StoreError::NarInterrupted) };
+        Ok(Packed { file, hash, listing })
     }
 }

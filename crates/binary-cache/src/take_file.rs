@@ -11,11 +11,11 @@ use nars3_narinfo::{Listing, PathInfo, nar_key};
 use nars3_store_api::{
     BoxError, CHUNK_SIZE, Inspector, NarReader, PackedFiles, PackedNar, StageOptions, Staged, StoreError,
 };
-use nars3_store_path::Hasher;
+use nars3_store_path::{Hash, Hasher};
 
 use crate::BinaryCache;
 use crate::compress::unpacking_memory;
-use crate::objects::{Kind, Objects, Source};
+use crate::objects::{Kind, Objects};
 use crate::spool::{Spool, Spooled};
 use crate::take::{GivenUp, StagedFile};
 
@@ -26,7 +26,9 @@ impl BinaryCache {
     /// The files that stay as they are: those that the settings could have made. A level cannot be seen in a file, so
     /// where one is asked for, the cache compresses for itself.
     pub(crate) fn packed_files(&self) -> PackedFiles {
-        if self.settings.compression_level.is_some() {
+        // A file that is the NAR itself is made again without cost, and without a temporary file.
+        let is_nar = self.settings.compression_is_chosen && self.settings.compression == Compression::None;
+        if self.settings.compression_level.is_some() || is_nar {
             PackedFiles::Never
         } else if self.settings.compression_is_chosen {
             PackedFiles::Only(self.settings.compression.clone())
@@ -46,7 +48,9 @@ impl BinaryCache {
         let limits = self.objects.limits();
         let in_memory = limits.spool_memory.min(self.compression_memory.total() / 2);
         let largest = info.nar_size.saturating_mul(2).saturating_add(SLACK);
-        let waiting = in_memory.min(packed.size.unwrap_or(largest));
+        let promised = packed.size.unwrap_or(largest).min(largest);
+        let waiting = in_memory.min(promised);
+        let mut space = self.space_for(promised, in_memory).await;
         let mut share = self.compression_memory.take(waiting).await;
         let unpacker =
             self.decompression_memory.take(unpacking_memory(&packed.compression, info.nar_size)).await;
@@ -59,25 +63,25 @@ impl BinaryCache {
             wants_listing: self.settings.write_nar_listing || self.settings.index_debug_info,
             given_up: given_up.flag(),
         };
-        let spool = Spool::new(in_memory, limits.spool_directory.clone());
+        let spool = Spool::new(in_memory, limits.spool_directory.clone()).at_most(limits.spool_space);
         let kept = tokio::task::spawn_blocking(move || keeping.run(packed, spool)).await;
-        let (file, listing) =
+        let (file, hash, listing) =
             kept.map_err(|error| self.objects.failed(format!("unpack '{}'", info.path), error))??;
         drop(unpacker);
-        share.shrink_to(match &file.source {
-            Source::Memory(bytes) => bytes.len() as u64,
-            Source::File { .. } => 0,
-        });
-        let key = nar_key(&file.hash, &compression);
+        let (in_memory, in_file) = file.source.takes();
+        share.shrink_to(in_memory);
+        space.iter_mut().for_each(|space| space.shrink_to(in_file));
+        let key = nar_key(&hash, &compression);
         let staged = StagedFile {
             beside: listing.map(|listing| self.beside(&listing, &key)).unwrap_or_default(),
             key,
             compression,
-            hash: file.hash,
+            hash,
             size: file.source.size(),
             replace: options.repair,
         };
         self.objects.put_file(&staged.key, &file.source, Kind::Nar, options.repair).await?;
+        drop((file, share, space));
         Ok(Staged::new(info, staged))
     }
 }
@@ -93,7 +97,7 @@ struct Keeping {
 }
 
 impl Keeping {
-    fn run(self, packed: PackedNar, spool: Spool) -> Result<(Spooled, Option<Listing>), StoreError> {
+    fn run(self, packed: PackedNar, spool: Spool) -> Result<(Spooled, Hash, Option<Listing>), StoreError> {
         let PackedNar { compression, store, location, file, mut inspectors, .. } = packed;
         let origin = Origin { store, location };
         let kept =
@@ -105,7 +109,10 @@ impl Keeping {
         if let Some(trouble) = kept.trouble {
             return Err(trouble);
         }
-        Ok((kept.spool.finish(), unpacked?))
+        let listing = unpacked?;
+        let file = kept.spool.finish();
+        let Some(hash) = file.hash else { return Err(StoreError::NarInterrupted) };
+        Ok((file, hash, listing))
     }
 
     fn unpack(

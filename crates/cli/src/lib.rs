@@ -40,6 +40,7 @@ mod progress;
 mod roots;
 mod run;
 mod settings;
+mod stages;
 mod store_mount;
 mod stores;
 

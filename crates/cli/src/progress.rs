@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -92,11 +92,51 @@ pub(crate) fn observer(mode: ProgressMode, format: LogFormat, screen: &Screen) -
     Arc::new(Lines { screen: screen.clone(), silent, done: AtomicU64::new(0), total: AtomicU64::new(0) })
 }
 
-/// One bar: NAR bytes of all paths together, with rate and time left.
+/// One bar for all paths together. It moves by half when bytes of a NAR have passed, and by the other half when the
+/// path is valid at the destination, so it is full when all is done and not when all was read.
 #[derive(Debug)]
 struct Bar {
     screen: Screen,
-    bar: Mutex<Option<(ProgressBar, u64, u64)>>,
+    bar: Mutex<Option<Drawn>>,
+}
+
+/// A bar on the screen, and what it shows.
+#[derive(Debug)]
+struct Drawn {
+    bar: ProgressBar,
+    tally: Tally,
+    started: Instant,
+}
+
+/// What has been done until now.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    paths: u64,
+    paths_done: u64,
+    /// NAR bytes that passed.
+    passed: u64,
+    /// NAR bytes of paths that are valid.
+    done: u64,
+    sent: u64,
+    received: u64,
+}
+
+impl Tally {
+    fn position(self) -> u64 {
+        self.passed / 2 + self.done / 2
+    }
+
+    /// Paths, bytes that went to or came from caches, and how many a second.
+    fn words(self, seconds: f64) -> String {
+        let mut words = format!("{}/{}", self.paths_done, count_paths(self.paths));
+        let rate = |bytes: u64| human_bytes((bytes as f64 / seconds.max(0.001)) as u64);
+        for (bytes, what) in [(self.received, "received"), (self.sent, "sent")] {
+            if bytes > 0 {
+                words.push_str(&format!(", {} {what} ({}/s)", human_bytes(bytes), rate(bytes)));
+            }
+        }
+        words
+    }
 }
 
 impl Bar {
@@ -105,15 +145,15 @@ impl Bar {
             return;
         }
         let bar = ProgressBar::with_draw_target(Some(nar_bytes), ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template(
-            "{spinner} {msg} [{bar:30}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta} left",
-        ) {
+        if let Ok(style) = ProgressStyle::with_template("{spinner} [{bar:30}] {percent}% {msg}, {eta} left") {
             bar.set_style(style.progress_chars("=> "));
         }
-        bar.set_message(format!("0/{}", count_paths(paths)));
+        let tally = Tally { paths, ..Tally::default() };
+        bar.set_message(tally.words(0.0));
         bar.enable_steady_tick(Duration::from_millis(200));
         self.screen.set_bar(Some(bar.clone()));
-        *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some((bar, 0, paths));
+        let drawn = Drawn { bar, tally, started: Instant::now() };
+        *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(drawn);
     }
 }
 
@@ -128,26 +168,30 @@ impl Progress for Bar {
             _ => {}
         }
         let mut state = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((bar, done, total)) = state.as_mut() else { return };
+        let Some(Drawn { bar, tally, started }) = state.as_mut() else { return };
         match event {
-            Event::NarBytes { bytes, .. } => bar.inc(bytes),
-            Event::PathFinished { .. } => {
-                *done += 1;
-                bar.set_message(format!("{done}/{}", count_paths(*total)));
-                if done == total {
-                    bar.finish_and_clear();
-                    self.screen.set_bar(None);
-                }
+            Event::NarBytes { bytes, .. } => tally.passed += bytes,
+            Event::Transferred { sent: true, bytes } => tally.sent += bytes,
+            Event::Transferred { sent: false, bytes } => tally.received += bytes,
+            Event::PathFinished { nar_size, .. } => {
+                tally.done += nar_size;
+                tally.paths_done += 1;
             }
-            _ => {}
+            _ => return,
+        }
+        bar.set_position(tally.position());
+        bar.set_message(tally.words(started.elapsed().as_secs_f64()));
+        if tally.paths_done == tally.paths {
+            bar.finish_and_clear();
+            self.screen.set_bar(None);
         }
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        if let Some((bar, ..)) = &*self.bar.lock().unwrap_or_else(PoisonError::into_inner) {
-            bar.finish_and_clear();
+        if let Some(drawn) = &*self.bar.lock().unwrap_or_else(PoisonError::into_inner) {
+            drawn.bar.finish_and_clear();
         }
         self.screen.set_bar(None);
     }
@@ -206,5 +250,24 @@ impl Progress for JsonLines {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_is_full_when_all_is_valid_and_not_when_all_has_passed() {
+        let mut tally = Tally { paths: 2, passed: 1000, ..Tally::default() };
+        assert_eq!(tally.position(), 500);
+        (tally.done, tally.paths_done) = (1000, 2);
+        assert_eq!(tally.position(), 1000);
+    }
+
+    #[test]
+    fn words_tell_paths_bytes_and_rates() {
+        let tally = Tally { paths: 3, paths_done: 1, sent: 4 << 20, ..Tally::default() };
+        assert_eq!(tally.words(2.0), "1/3 paths, 4.0 MiB sent (2.0 MiB/s)");
     }
 }

@@ -17,6 +17,7 @@ use crate::error::CliResult;
 use crate::logging::LogFormat;
 use crate::progress::{ProgressMode, Screen};
 use crate::settings::{Environment, NixSettings, load_nix_settings};
+use crate::stages::StageTimes;
 use crate::{logging, progress, store_mount};
 
 /// What a shell expects of a command that Ctrl-C ended: 128 + SIGINT.
@@ -41,6 +42,10 @@ pub(crate) struct Context {
     pub(crate) caches: Arc<Mutex<Vec<Arc<BinaryCache>>>>,
     /// `--limit-rate`, shared by all caches.
     pub(crate) rate: Option<Arc<RateLimit>>,
+    /// `--memory`, in bytes.
+    pub(crate) memory: Option<u64>,
+    /// `--spool`, in bytes.
+    pub(crate) spool: Option<u64>,
 }
 
 /// Runs the command line `arguments`, the program's name first.
@@ -76,7 +81,18 @@ fn start(cli: Cli, screen: &Screen) -> CliResult<ExitCode> {
     let mode = if cli.global.quiet { ProgressMode::None } else { cli.global.progress };
     let s3 = s3_environment(&environment, &nix);
     let progress = progress::observer(mode, cli.global.log_format, screen);
-    let context = Context { environment, nix, progress, s3, caches: Arc::default(), rate: None };
+    let stages = cli.global.stats.then(|| StageTimes::over(Arc::clone(&progress)));
+    let progress = stages.clone().map_or(progress, |stages| stages as Arc<dyn Progress>);
+    let context = Context {
+        environment,
+        nix,
+        progress,
+        s3,
+        caches: Arc::default(),
+        rate: None,
+        memory: None,
+        spool: None,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(async {
         tokio::select! {
@@ -97,6 +113,7 @@ fn start(cli: Cli, screen: &Screen) -> CliResult<ExitCode> {
     }
     if cli.global.stats {
         print_stats(&context, screen);
+        stages.iter().flat_map(|stages| stages.lines()).for_each(|line| screen.line(&line));
     }
     code
 }

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use nars3_binary_cache::{BinaryCache, BinaryCacheOptions, Limits, ListingOrder};
+use nars3_narinfo::Compression;
 use nars3_nix_store::{AutoStore, DaemonStore, DaemonStoreOptions, LocalStore, LocalStoreOptions};
 use nars3_store_api::Store;
 use nars3_store_path::SecretKey;
 use nars3_store_url::{
-    DaemonSettings, FileCache, HttpSettings, LocalSettings, S3Settings, StoreKind, StoreUrl,
+    CacheSettings, DaemonSettings, FileCache, HttpSettings, LocalSettings, S3Settings, StoreKind, StoreUrl,
 };
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
@@ -20,6 +21,12 @@ use crate::settings::{s3_client, secret_keys, trusted_public_keys};
 
 /// S3 takes no more in one request; beyond, parts are used even with `multipart-upload=false`.
 const LARGEST_PUT: u64 = 5 << 30;
+
+/// Memory for each core that compresses xz at its default level, in bytes.
+const XZ_CORE: u64 = 170 << 20;
+
+/// Beyond, more cores would take more memory than people expect.
+const MOST_XZ_CORES: u64 = 8;
 
 /// What a store is opened for.
 #[derive(Debug, Clone, Copy)]
@@ -259,6 +266,7 @@ async fn open_cache(
     options.upstreams = upstreams;
     options.secret_keys = signing_keys(url, purpose, context)?;
     options.force_encodings = url.cache.force_encodings;
+    options.limits = limits(&options.cache, context);
     if let StoreKind::S3(settings) = &url.kind {
         set_parts(&mut options.limits, settings);
         // The transport has taken up a broken body as often as the settings allow.
@@ -275,6 +283,22 @@ async fn open_cache(
     }
     context.caches.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&cache));
     Ok(OpenedStore { cache: Some(Arc::clone(&cache)), ..opened(cache, url) })
+}
+
+/// What `--memory` and `--spool` say, or the cache's own limits. Who asks for xz on several cores, which takes some 170 MiB
+/// for each, gets memory for them.
+fn limits(settings: &CacheSettings, context: &Context) -> Limits {
+    let mut limits = match context.memory {
+        Some(memory) => Limits::default().within(memory),
+        None => Limits::default(),
+    };
+    let parallel_xz = settings.compression == Compression::Xz && settings.parallel_compression == Some(true);
+    if context.memory.is_none() && parallel_xz {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
+        limits.compression_memory += cores.min(MOST_XZ_CORES) * XZ_CORE;
+    }
+    limits.spool_space = context.spool;
+    limits
 }
 
 /// Where the URL says nothing of parts, the cache's own limits stay: they suit memory and bandwidth better than Nix's.

@@ -22,7 +22,7 @@ pub struct CopyOptions {
     pub substitute: bool,
     /// What is left out.
     pub selection: Selection,
-    /// NARs under way at once. Bounds memory together with the stores' own budgets.
+    /// NARs under way at once; of small ones, four times as many. Bounds memory together with the stores' own budgets.
     pub jobs: usize,
 }
 

@@ -7,7 +7,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use nars3_narinfo::PathInfo;
-use nars3_store_api::{Event, NarOrder, Progress, Publication, Staged, Store, StoreError, WriteBehaviour};
+use nars3_store_api::{
+    Event, NarOrder, Progress, Publication, Stage, Staged, Store, StoreError, Work, WriteBehaviour,
+};
 use nars3_store_path::StorePath;
 use tokio::task::JoinSet;
 
@@ -76,8 +78,21 @@ async fn check_signatures(
     .map_err(CopyError::Store)
 }
 
+/// The room that a NAR takes, out of `LARGE` for each job. Small ones are over before a far-away server has answered, so
+/// more of them are under way at once; but who asks for one at a time gets one.
+fn room_for(info: &PathInfo, jobs: usize) -> usize {
+    if info.nar_size < SMALL_NAR && jobs > 1 { 1 } else { LARGE }
+}
+
+/// NARs below this size, in bytes, are small.
+const SMALL_NAR: u64 = 1 << 20;
+
+/// How many small ones stand for a large one.
+const LARGE: usize = 4;
+
 enum Outcome {
-    Staged(StorePath, Result<Staged, StoreError>),
+    /// The path, the room that its NAR has taken, and what became of it.
+    Staged(StorePath, usize, Result<Staged, StoreError>),
     Published(Vec<PathInfoSummary>, Result<(), StoreError>),
 }
 
@@ -97,6 +112,7 @@ struct Pipeline<'a> {
     to_stage: VecDeque<Arc<PathInfo>>,
     staged: HashMap<StorePath, Staged>,
     ready: VecDeque<StorePath>,
+    /// How much of the room for NARs under way is taken.
     staging: usize,
     publishing: usize,
     tasks: JoinSet<Outcome>,
@@ -139,10 +155,12 @@ impl<'a> Pipeline<'a> {
             self.start_stagings();
             let Some(outcome) = self.tasks.join_next().await else { break };
             match outcome.map_err(|error| CopyError::TaskDied { reason: error.to_string() })? {
-                Outcome::Staged(path, Ok(staged)) => self.take_staged(path, staged),
-                Outcome::Staged(path, Err(error)) => {
-                    self.staging -= 1;
-                    self.take_failure(&path, error)?;
+                Outcome::Staged(path, room, result) => {
+                    self.staging -= room;
+                    match result {
+                        Ok(staged) => self.take_staged(path, staged),
+                        Err(error) => self.take_failure(&path, error)?,
+                    }
                 }
                 Outcome::Published(batch, Ok(())) => self.take_published(batch),
                 Outcome::Published(batch, Err(error)) => {
@@ -159,9 +177,11 @@ impl<'a> Pipeline<'a> {
     }
 
     fn start_stagings(&mut self) {
-        while self.staging < self.options.jobs.max(1) {
+        let jobs = self.options.jobs.max(1);
+        while self.staging < jobs * LARGE {
             let Some(info) = self.next_to_stage() else { break };
-            self.staging += 1;
+            let room = room_for(&info, jobs);
+            self.staging += room;
             let source = Arc::clone(self.source);
             let destination = Arc::clone(self.destination);
             let keys = if self.options.check_signatures && self.options.keep_going {
@@ -185,7 +205,7 @@ impl<'a> Pipeline<'a> {
                     transfer(&*source, &*destination, &info, repair, progress).await
                 };
                 let result = result.await;
-                Outcome::Staged(path, result)
+                Outcome::Staged(path, room, result)
             });
         }
     }
@@ -241,11 +261,16 @@ impl<'a> Pipeline<'a> {
                 nar_size: staged.info().nar_size,
             })
             .collect();
-        self.tasks.spawn(async move { Outcome::Published(summaries, destination.publish(batch).await) });
+        let progress = Arc::clone(&self.progress);
+        self.tasks.spawn(async move {
+            let work = Work::begin(Stage::Publish);
+            let published = destination.publish(batch).await;
+            progress.report(work.end());
+            Outcome::Published(summaries, published)
+        });
     }
 
     fn take_staged(&mut self, path: StorePath, staged: Staged) {
-        self.staging -= 1;
         if !self.order.contains(&path) {
             return;
         }

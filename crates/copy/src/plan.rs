@@ -68,11 +68,33 @@ pub async fn plan(
         ensure_references(destination.as_ref(), &paths, options).await?;
     }
     if destination.write_behaviour().nar_order == NarOrder::Any {
-        // Largest first: the last NAR under way should be a short one.
-        paths.sort_by_key(|info| Reverse(info.nar_size));
+        sort_for_sending(&mut paths);
     }
     let present = confirmed.len() + walked.known;
     Ok(Plan { paths, present, confirmed, left_out, referrers: walked.referrers })
+}
+
+/// NARs below this size (bytes) count as equally large.
+const SMALL: u64 = 4 << 20;
+
+/// Sorts paths, which are in the order of their references, into the order in which their NARs are sent: the largest
+/// first, as the last NAR under way should be a short one; of those of about the same size, the one first that the
+/// longest chain of others waits for, as their narinfos can only follow one after another.
+fn sort_for_sending(paths: &mut [Arc<PathInfo>]) {
+    let mut heights: HashMap<StorePath, u32> = HashMap::with_capacity(paths.len());
+    for info in paths.iter().rev() {
+        let above = heights.get(&info.path).copied().unwrap_or(0) + 1;
+        for reference in info.references.iter().filter(|reference| **reference != info.path) {
+            match heights.get_mut(reference) {
+                Some(height) => *height = above.max(*height),
+                None => drop(heights.insert(reference.clone(), above)),
+            }
+        }
+    }
+    paths.sort_by_cached_key(|info| {
+        let class = (info.nar_size / SMALL).checked_ilog2().map_or(0, |power| power + 1);
+        Reverse((class, heights.get(&info.path).copied().unwrap_or(0), info.nar_size))
+    });
 }
 
 /// Parts `infos` into those that the destination lacks, and the paths that it has.
@@ -250,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_what_is_missing_is_planned_largest_first() {
+    async fn only_what_is_missing_is_planned() {
         let source = MemoryStore::new("source");
         source.insert("small", &[]);
         source.insert("a-much-longer-name-makes-a-larger-nar", &["small", "there"]);
@@ -261,8 +283,29 @@ mod tests {
         let roots = [path("a-much-longer-name-makes-a-larger-nar")];
         let plan = plan(&source, &destination, &roots, &CopyOptions::default()).await.unwrap();
         let names: Vec<_> = plan.paths.iter().map(|info| info.path.name()).collect();
-        assert_eq!(names, ["a-much-longer-name-makes-a-larger-nar", "small"]);
+        assert_eq!(names, ["small", "a-much-longer-name-makes-a-larger-nar"], "the others wait for it");
         assert_eq!(plan.present, 1);
         assert_eq!(plan.nar_bytes(), plan.paths.iter().map(|info| info.nar_size).sum::<u64>());
+    }
+
+    #[test]
+    fn the_largest_go_first_and_then_what_others_wait_for() {
+        let sized = |name: &str, references: &[&str], nar_size| {
+            let mut info = info(name, references).0;
+            info.nar_size = nar_size;
+            Arc::new(info)
+        };
+        // In the order of the references.
+        let mut paths = vec![
+            sized("base", &[], 10),
+            sized("middle", &["base"], 3 << 20),
+            sized("large", &["middle"], 9 << 20),
+            sized("huge", &["large"], 500 << 20),
+            sized("alone", &[], 20),
+            sized("top", &["huge", "top"], 30),
+        ];
+        sort_for_sending(&mut paths);
+        let names: Vec<_> = paths.iter().map(|info| info.path.name()).collect();
+        assert_eq!(names, ["huge", "large", "base", "middle", "top", "alone"]);
     }
 }

@@ -2,6 +2,7 @@
 //! bucket for each test.
 
 mod add;
+mod budget;
 mod cache_directory;
 mod concurrent;
 mod copy_options;

@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use nars3_store_api::{CHUNK_SIZE, StoreError};
+use nars3_store_api::{CHUNK_SIZE, Stage, StoreError, Work};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, GetResultPayload};
 use tokio::sync::mpsc;
@@ -32,6 +33,22 @@ pub(crate) struct Download {
     pub(crate) encoding: String,
     /// The bytes.
     pub(crate) body: Body,
+    /// How long the consumer has waited for them.
+    pub(crate) waited: Waited,
+}
+
+/// Time that is added up on one thread and asked for on another.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Waited(Arc<AtomicU64>);
+
+impl Waited {
+    pub(crate) fn so_far(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
+    fn add(&self, waited: Duration) {
+        self.0.fetch_add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
 }
 
 /// The bytes of an object, as a `BufRead` for a thread that may block. Fewer bytes than announced are an error, not
@@ -57,6 +74,7 @@ pub(crate) struct StreamBody {
     chunks: mpsc::Receiver<io::Result<Bytes>>,
     current: Bytes,
     remaining: u64,
+    waited: Waited,
 }
 
 impl Objects {
@@ -75,6 +93,7 @@ impl Objects {
             Err(error) => return Err(self.failed(format!("read '{key}'"), error)),
         };
         let (object_size, encoding, range) = (found.meta.size, content_encoding(&found), found.range.clone());
+        let waited = Waited::default();
         let body = match found.payload {
             GetResultPayload::File(file, _) => Body::File(FileBody {
                 objects: Arc::clone(self),
@@ -92,12 +111,14 @@ impl Objects {
                     range,
                     sender,
                     fruitless: 0,
+                    waited: Duration::ZERO,
                 };
-                tokio::spawn(pump.run(stream));
-                Body::Stream(StreamBody { chunks, current: Bytes::new(), remaining })
+                tokio::spawn(pump.pump(stream));
+                let waited = waited.clone();
+                Body::Stream(StreamBody { chunks, current: Bytes::new(), remaining, waited })
             }
         };
-        Ok(Some(Download { object_size, encoding, body }))
+        Ok(Some(Download { object_size, encoding, body, waited }))
     }
 }
 
@@ -112,10 +133,19 @@ struct Pump {
     /// Attempts that did not give a single byte more. Every byte that comes starts the count anew, so a slow and shaky
     /// line finishes, and a dead one does not hang.
     fruitless: u32,
+    /// For room in the channel.
+    waited: Duration,
 }
 
 impl Pump {
-    async fn run(mut self, mut stream: BoxStream<'static, object_store::Result<Bytes>>) {
+    async fn pump(mut self, stream: BoxStream<'static, object_store::Result<Bytes>>) {
+        let mut work = Work::begin(Stage::Download);
+        self.run(stream).await;
+        work.waited_for_output(self.waited);
+        self.objects.report_work(work);
+    }
+
+    async fn run(&mut self, mut stream: BoxStream<'static, object_store::Result<Bytes>>) {
         loop {
             let trouble = match stream.next().await {
                 Some(Ok(chunk)) => {
@@ -156,7 +186,16 @@ impl Pump {
         self.fruitless = 0;
         self.objects.received(chunk.len());
         self.range.start += chunk.len() as u64;
-        self.sender.send(Ok(chunk)).await.is_ok()
+        match self.sender.try_send(Ok(chunk)) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+            Err(mpsc::error::TrySendError::Full(chunk)) => {
+                let started = Instant::now();
+                let sent = self.sender.send(chunk).await.is_ok();
+                self.waited += started.elapsed();
+                sent
+            }
+        }
     }
 
     /// Asks for what is still to come, of the same version of the object.
@@ -222,7 +261,16 @@ impl FileBody {
 impl StreamBody {
     fn fill(&mut self) -> io::Result<&[u8]> {
         while self.current.is_empty() && self.remaining > 0 {
-            match self.chunks.blocking_recv() {
+            let received = match self.chunks.try_recv() {
+                Ok(chunk) => Some(chunk),
+                Err(_) => {
+                    let started = Instant::now();
+                    let received = self.chunks.blocking_recv();
+                    self.waited.add(started.elapsed());
+                    received
+                }
+            };
+            match received {
                 Some(chunk) => self.current = chunk?,
                 // The task ended without a word: it was cancelled, or it panicked.
                 None => return Err(io::ErrorKind::UnexpectedEof.into()),

@@ -6,7 +6,9 @@ mod download;
 mod encoding;
 mod keys;
 mod kind;
+mod stream;
 mod upload;
+mod window;
 mod write;
 
 use std::sync::Arc;
@@ -15,11 +17,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use nars3_narinfo::CACHE_INFO_KEY;
-use nars3_store_api::{BoxError, Event, Progress, StoreError};
+use nars3_store_api::{BoxError, Event, Progress, StoreError, Work};
 use nars3_store_url::HeaderSettings;
 use object_store::path::Path;
 use object_store::{Attribute, GetOptions, GetResult, ObjectMeta, ObjectStore, UpdateVersion};
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub(crate) use answer::{Answer, answer};
 pub(crate) use download::Download;
@@ -27,8 +28,11 @@ use encoding::encode;
 pub(crate) use encoding::undo_encoding;
 pub(crate) use keys::{PAGE, hash_part_of};
 pub(crate) use kind::{Encodings, Kind};
+pub(crate) use stream::Piece;
 pub(crate) use upload::Source;
 pub(crate) use write::{Mode, Written};
+
+use window::{Turn, Window};
 
 use crate::budget::Budget;
 use crate::options::{BinaryCacheOptions, Limits, ListingOrder};
@@ -45,8 +49,10 @@ pub(crate) struct Objects {
     listing: ListingOrder,
     encodings: Encodings,
     headers: HeaderSettings,
-    requests: Semaphore,
-    upload_memory: Budget,
+    requests: Window,
+    pub(crate) upload_memory: Budget,
+    /// Set when nothing was found in the cache as it was opened.
+    was_empty: AtomicBool,
     /// Cleared when the store says that it keeps no headers (a directory of files).
     keeps_headers: AtomicBool,
     /// Whether somebody was told that access denied is taken for absent.
@@ -75,8 +81,9 @@ impl Objects {
             listing: options.listing,
             encodings: Encodings::new(&options.cache),
             headers: options.headers.clone(),
-            requests: Semaphore::new(options.limits.concurrent_requests.max(1)),
+            requests: Window::new(options.limits.concurrent_requests),
             upload_memory: Budget::new(options.limits.upload_memory),
+            was_empty: AtomicBool::new(false),
             keeps_headers: AtomicBool::new(true),
             told_of_denials: AtomicBool::new(false),
             info_denied: AtomicBool::new(false),
@@ -90,6 +97,16 @@ impl Objects {
 
     pub(crate) fn stats(&self) -> &CacheStats {
         &self.stats
+    }
+
+    /// The cache has not even a `nix-cache-info`: what is sent will hardly be there.
+    pub(crate) fn note_empty(&self) {
+        self.was_empty.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whoever opened the cache how a stage spent its time.
+    pub(crate) fn report_work(&self, work: Work) {
+        self.progress.report(work.end());
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -119,26 +136,30 @@ impl Objects {
         Path::parse(key).map_err(|source| self.failed(format!("use the key '{key}'"), source))
     }
 
-    /// A place among the small requests. The semaphore is never closed.
-    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.requests.acquire().await.ok()
+    /// A place among the small requests.
+    async fn turn(&self) -> Turn<'_> {
+        self.requests.turn().await
     }
 
     /// The small object under `key`, its Content-Encoding undone, of at most `limit` bytes; `None` if there is none.
     pub(crate) async fn document(&self, key: &str, limit: u64) -> Result<Option<Document>, StoreError> {
         let path = self.path(key)?;
-        let _turn = self.turn().await;
+        let turn = self.turn().await;
         self.stats.count_get();
         let reading = || format!("read '{key}'");
         let found = match self.store.get_opts(&path, GetOptions::default()).await {
             Ok(found) => found,
-            Err(error) if self.is_missing(key, &error) => return Ok(None),
+            Err(error) if self.is_missing(key, &error) => {
+                turn.answered();
+                return Ok(None);
+            }
             Err(error) => return Err(self.failed(reading(), error)),
         };
         if found.meta.size > limit {
             let reason = format!("it has {} bytes, and more than {limit} are not believed", found.meta.size);
             return Err(self.corrupt(key, reason));
         }
+        turn.answered();
         let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
         let header = content_encoding(&found);
         let raw = self.body_within(found, limit).await.map_err(|error| self.failed(reading(), error))?;

@@ -40,6 +40,14 @@ impl Source {
         }
     }
 
+    /// Bytes that it takes in memory, and in a temporary file.
+    pub(crate) fn takes(&self) -> (u64, u64) {
+        match self {
+            Self::Memory(bytes) => (bytes.len() as u64, 0),
+            Self::File { size, .. } => (0, *size),
+        }
+    }
+
     async fn read(&self, range: Range<u64>) -> io::Result<Bytes> {
         let outside = || io::Error::from(io::ErrorKind::UnexpectedEof);
         let length = usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| outside())?;
@@ -73,7 +81,7 @@ impl Objects {
     ) -> Result<Written, StoreError> {
         let path = self.path(key)?;
         let size = source.size();
-        if !replace && size > ASK_FIRST && self.is_there(key, size).await? {
+        if !replace && self.asks_first(size) && self.is_there(key, size).await? {
             return Ok(Written::Not);
         }
         if self.in_parts(size) && self.put_file_in_parts(&path, source, kind).await? {
@@ -89,6 +97,9 @@ impl Objects {
             source.read(0..size).await.map_err(|error| self.failed(format!("read back '{key}'"), error))?;
         let mode = if replace || size > ASK_FIRST { Mode::Always } else { Mode::IfAbsent };
         let written = self.put_with_or_without_headers(&path, body.clone(), kind, &mode).await?;
+        if written == Written::Not {
+            self.was_empty.store(false, Ordering::Relaxed);
+        }
         if written == Written::Not && !self.is_there(key, size).await? {
             return self.put_with_or_without_headers(&path, body, kind, &Mode::Always).await;
         }
@@ -96,8 +107,14 @@ impl Objects {
         Ok(written)
     }
 
+    /// Whether to look for an object of `size` bytes before it is sent. In a cache that was empty a moment ago, only
+    /// those that are worth it whatever the odds: an interrupted push may have left them.
+    fn asks_first(&self, size: u64) -> bool {
+        size > ASK_FIRST && (self.in_parts(size) || !self.was_empty.load(Ordering::Relaxed))
+    }
+
     /// Whether the object is there, whole. A torn one is to be replaced, or it would never heal.
-    async fn is_there(&self, key: &str, size: u64) -> Result<bool, StoreError> {
+    pub(crate) async fn is_there(&self, key: &str, size: u64) -> Result<bool, StoreError> {
         match self.head(key).await? {
             None => Ok(false),
             Some(meta) if meta.size == size => Ok(true),
@@ -112,7 +129,7 @@ impl Objects {
     }
 
     /// Whether an object of `size` bytes is to be sent in parts.
-    pub(super) fn in_parts(&self, size: u64) -> bool {
+    pub(crate) fn in_parts(&self, size: u64) -> bool {
         size > 0 && size >= self.limits.multipart_threshold
     }
 
@@ -145,16 +162,12 @@ impl Objects {
             Err(error) if answer(&error) == Answer::NotSupported => return Ok(false),
             Err(error) => return Err(failed(error.into())),
         };
-        let mut upload = AbortOnDrop(Some(begun));
+        let mut upload = AbortOnDrop::new(begun);
         let Err(error) = self.send_parts(&mut upload, source).await else {
-            upload.0 = None;
+            upload.done();
             return Ok(true);
         };
-        if let Some(mut begun) = upload.0.take()
-            && let Err(error) = begun.abort().await
-        {
-            tracing::warn!(store = %self.uri, key = %path, %error, "cannot abort a multipart upload");
-        }
+        upload.abort(&self.uri, path).await;
         Err(failed(error))
     }
 
@@ -173,8 +186,7 @@ impl Objects {
             }
             let share = self.upload_memory.take(end - start).await;
             let bytes = source.read(start..end).await?;
-            let Some(begun) = &mut upload.0 else { return Err("the upload was aborted".into()) };
-            let sending = begun.put_part(bytes.into());
+            let sending = upload.get()?.put_part(bytes.into());
             parts.spawn(async move {
                 let sent = sending.await.map(|()| end - start);
                 drop(share);
@@ -185,25 +197,51 @@ impl Objects {
         while let Some(part) = parts.join_next().await {
             self.part_done(part??);
         }
-        if let Some(begun) = &mut upload.0 {
-            begun.complete().await?;
-        }
+        upload.get()?.complete().await?;
         Ok(())
     }
 
-    fn part_done(&self, bytes: u64) {
+    pub(super) fn part_done(&self, bytes: u64) {
         self.stats.count_part(bytes);
         self.sent(bytes);
     }
 }
 
 /// The part size for a file: the one asked for, or what keeps the file within the number of parts that S3 allows.
-fn part_size(file_size: u64, asked: u64) -> u64 {
+pub(super) fn part_size(file_size: u64, asked: u64) -> u64 {
     asked.max(LEAST_PART).max(file_size.div_ceil(MOST_PARTS))
 }
 
 /// A multipart upload that is aborted when the task that drives it is cancelled: its parts would cost money for ever.
-struct AbortOnDrop(Option<Box<dyn MultipartUpload>>);
+pub(super) struct AbortOnDrop(Option<Box<dyn MultipartUpload>>);
+
+impl AbortOnDrop {
+    pub(super) fn new(begun: Box<dyn MultipartUpload>) -> Self {
+        Self(Some(begun))
+    }
+
+    /// The upload; an error once it is over.
+    pub(super) fn get(&mut self) -> Result<&mut dyn MultipartUpload, BoxError> {
+        match &mut self.0 {
+            Some(upload) => Ok(upload.as_mut()),
+            None => Err("the upload is over".into()),
+        }
+    }
+
+    /// It is complete: nothing is left to abort.
+    pub(super) fn done(mut self) {
+        self.0 = None;
+    }
+
+    /// Takes back what was sent.
+    pub(super) async fn abort(mut self, store: &str, key: &Path) {
+        if let Some(mut upload) = self.0.take()
+            && let Err(error) = upload.abort().await
+        {
+            tracing::warn!(store, %key, %error, "cannot abort a multipart upload");
+        }
+    }
+}
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {

@@ -11,6 +11,9 @@ use object_store::{Attribute, Attributes, PutMode, PutOptions, PutPayload, Updat
 
 use super::{Answer, Kind, Objects, Source, answer, encode};
 
+/// Where files of NARs are.
+const NAR_PREFIX: &str = "nar/";
+
 /// When an object is to be written.
 #[derive(Debug, Clone)]
 pub(crate) enum Mode {
@@ -163,7 +166,8 @@ impl Objects {
         headers: &Attributes,
         mode: &Mode,
     ) -> Result<(), object_store::Error> {
-        let _turn = self.turn().await;
+        // Narinfos and the like do not queue behind NARs: whatever refers to them waits for each.
+        let turn = if path.as_ref().starts_with(NAR_PREFIX) { Some(self.turn().await) } else { None };
         let size = body.len() as u64;
         self.stats.count_put(size);
         let mode = match mode {
@@ -175,6 +179,9 @@ impl Objects {
         self.store.put_opts(path, PutPayload::from_bytes(body), options).await?;
         if path.as_ref() == CACHE_INFO_KEY {
             self.prove();
+        }
+        if let Some(turn) = turn {
+            turn.took(size);
         }
         self.sent(size);
         Ok(())

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
+use nars3_binary_cache::Limits;
 use nars3_store_path::ContentAddressMethod;
 
 use super::TrustArgs;
@@ -89,19 +90,39 @@ pub(crate) struct CopyArgs {
     /// Go on after a path has failed, with all that do not depend on it
     #[arg(long)]
     pub(crate) keep_going: bool,
-    /// NARs under way at once
+    /// NARs under way at once; of those below 1 MiB, four times as many
     #[arg(short, long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: u16,
     /// Send and receive at most so many bytes a second, each; K, M and G stand for KiB, MiB and GiB
     #[arg(
         long,
         value_name = "BYTES",
-        value_parser = bytes_per_second,
+        value_parser = bytes,
         long_help = "Send to caches, and receive from caches, at most so many bytes a second in each direction, \
         counted as they travel, compressed. K, M and G stand for KiB, MiB and GiB. Requests are not split: parts go out \
         whole, and wait for each other."
     )]
     pub(crate) limit_rate: Option<u64>,
+    /// Hold at most so many bytes in memory for NARs under way, all together; K, M and G stand for KiB, MiB and GiB
+    #[arg(
+        long,
+        value_name = "BYTES",
+        value_parser = memory,
+        long_help = "Hold at most so many bytes in memory for what is under way: compressors, decompressors, compressed \
+        files and parts, all paths and both stores together. The program itself and its plan, some hundred bytes for \
+        each path, come on top. Levels of compression that take more are lowered, with a warning. At least 96M."
+    )]
+    pub(crate) memory: Option<u64>,
+    /// Let temporary files of compressed NARs take at most so many bytes, all together
+    #[arg(
+        long,
+        value_name = "BYTES",
+        value_parser = bytes,
+        long_help = "Let the temporary files in which compressed NARs wait for their upload take at most so many bytes, \
+        all together, in TMPDIR. Paths wait for one another; one that needs more for itself alone fails. What is not \
+        compressed needs none."
+    )]
+    pub(crate) spool: Option<u64>,
     /// Remember in this file what is at the destination, and ask for it no more when the copy is taken up again
     #[arg(
         long,
@@ -120,7 +141,7 @@ pub(crate) struct CopyArgs {
 }
 
 /// `500K`, `20M`, `1G`, or bytes.
-fn bytes_per_second(text: &str) -> Result<u64, String> {
+fn bytes(text: &str) -> Result<u64, String> {
     let (digits, unit) = match text.trim_end_matches(['b', 'B']).trim_end_matches('i') {
         text if text.ends_with(['k', 'K']) => (text.get(..text.len() - 1), 1 << 10),
         text if text.ends_with(['m', 'M']) => (text.get(..text.len() - 1), 1 << 20),
@@ -132,6 +153,15 @@ fn bytes_per_second(text: &str) -> Result<u64, String> {
         .and_then(|number| number.checked_mul(unit))
         .filter(|bytes| *bytes > 0)
         .ok_or_else(|| "expected a number of bytes above 0, such as 500K, 20M or 1G".to_owned())
+}
+
+/// As `bytes`, and no less than what compressing takes.
+fn memory(text: &str) -> Result<u64, String> {
+    let memory = bytes(text)?;
+    if memory < Limits::LEAST_MEMORY {
+        return Err(format!("expected {}M or more", Limits::LEAST_MEMORY >> 20));
+    }
+    Ok(memory)
 }
 
 #[derive(Debug, Args)]
@@ -218,17 +248,17 @@ pub(crate) struct PathInfoArgs {
 
 #[cfg(test)]
 mod tests {
-    use super::bytes_per_second;
+    use super::bytes;
 
     #[test]
-    fn rates_have_units() {
-        for (text, bytes) in
+    fn sizes_have_units() {
+        for (text, expected) in
             [("1", 1), ("500K", 512_000), ("20m", 20 << 20), ("1GiB", 1 << 30), ("3MB", 3 << 20)]
         {
-            assert_eq!(bytes_per_second(text), Ok(bytes), "{text}");
+            assert_eq!(bytes(text), Ok(expected), "{text}");
         }
         for text in ["", "0", "K", "-1", "1.5M", "20000000000G", "10X"] {
-            assert!(bytes_per_second(text).is_err(), "{text}");
+            assert!(bytes(text).is_err(), "{text}");
         }
     }
 }

@@ -54,8 +54,14 @@ pub(crate) struct GlobalArgs {
     /// How progress is shown
     #[arg(long, value_enum, default_value = "auto", global = true, value_name = "HOW")]
     pub(crate) progress: ProgressMode,
-    /// Say at the end how many requests and bytes it took
-    #[arg(long, global = true)]
+    /// Say at the end how many requests and bytes it took, and which stage took the time
+    #[arg(
+        long,
+        global = true,
+        long_help = "Say at the end how many requests and bytes it took. After a copy also, for each stage, how long it \
+        was busy, and how long it waited for what it works on and for whoever takes what it makes, all paths added up; \
+        the busiest stage is the bottleneck."
+    )]
     pub(crate) stats: bool,
 }
 

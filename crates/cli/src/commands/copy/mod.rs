@@ -19,7 +19,12 @@ use crate::run::Context;
 use crate::stores::{OpenedStore, Purpose, open_store, open_store_with};
 
 pub(crate) async fn run(args: CopyArgs, context: &Context) -> CliResult {
-    let context = &Context { rate: args.limit_rate.map(RateLimit::new), ..context.clone() };
+    let context = &Context {
+        rate: args.limit_rate.map(RateLimit::new),
+        memory: args.memory,
+        spool: args.spool,
+        ..context.clone()
+    };
     // Before anything is opened: an expression or a key that is wrong costs no request.
     let exclude = excluding(&args.exclude)?;
     let signed_by = args.skip_signed_by.iter().map(|key| signer(key)).collect::<CliResult<Vec<_>>>()?;
@@ -44,7 +49,7 @@ pub(crate) async fn run(args: CopyArgs, context: &Context) -> CliResult {
     options.repair = args.repair;
     options.keep_going = args.keep_going;
     options.substitute = args.substitute_on_destination && !args.dry_run;
-    options.jobs = usize::from(args.jobs);
+    options.jobs = jobs_within(args.memory, usize::from(args.jobs));
     let mut selection = Selection::default();
     selection.upstreams = upstreams;
     selection.signed_by = signed_by;
@@ -75,6 +80,12 @@ pub(crate) async fn run(args: CopyArgs, context: &Context) -> CliResult {
         }
         Err(error) => Err(explain(error)),
     }
+}
+
+/// Each NAR under way has buffers of its own, of some 2 MiB: fewer at once where memory is short.
+fn jobs_within(memory: Option<u64>, jobs: usize) -> usize {
+    let affordable = memory.map_or(u64::MAX, |memory| memory / (8 << 20));
+    jobs.min(usize::try_from(affordable).unwrap_or(usize::MAX)).max(1)
 }
 
 async fn open_upstreams(urls: &[String], context: &Context) -> CliResult<Vec<Arc<dyn Store>>> {
