@@ -12,6 +12,8 @@ pub enum Need {
     SeaweedFs,
     /// `nix` and `nix-store`, and a store that this user can build in.
     Nix,
+    /// To be root, for what only root may do, and to become somebody who is not.
+    Root,
 }
 
 impl Need {
@@ -22,6 +24,7 @@ impl Need {
             Self::Minio => "minio",
             Self::SeaweedFs => "seaweedfs",
             Self::Nix => "nix",
+            Self::Root => "root",
         }
     }
 
@@ -48,4 +51,17 @@ pub fn skip(need: Need, why: &str) {
     let test = std::thread::current().name().unwrap_or("unnamed test").to_owned();
     assert!(!need.is_required(), "{test} needs {need}, NARS3_REQUIRE demands it, and it is missing: {why}");
     eprintln!("SKIPPED (no {need}): {test}: {why}");
+}
+
+/// Whether the running test is root's. If not, it is skipped, loudly.
+///
+/// # Panics
+/// Where `NARS3_REQUIRE` contains `root`.
+#[must_use]
+pub fn is_root(what_for: &str) -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        skip(Need::Root, what_for);
+    }
+    root
 }

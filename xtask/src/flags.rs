@@ -8,7 +8,7 @@ Usage: cargo xtask TASK
   demo                 Push a small closure to an S3 server in this process and bring it back, every command shown
   test                 Run the whole suite: unit, integration, doc and end-to-end tests, and the demo
       --server KIND    minio, seaweedfs, embedded, or the http:// URL of a server [default: minio if it can be had]
-      --require LIST   Fail instead of skipping where something is missing: minio, seaweedfs, nix, data
+      --require LIST   Fail instead of skipping where something is missing: minio, seaweedfs, nix, data, root
       --full           The long forms as well: NARs of 2 GiB
       --filter NAME    Only tests whose name contains this
   tidy                 Format, lints, documentation, layering, licences, readmes
@@ -52,6 +52,7 @@ pub(crate) enum Requirement {
     SeaweedFs,
     Nix,
     Data,
+    Root,
 }
 
 impl Requirement {
@@ -62,6 +63,7 @@ impl Requirement {
             Self::SeaweedFs => "seaweedfs",
             Self::Nix => "nix",
             Self::Data => "data",
+            Self::Root => "root",
         }
     }
 }
@@ -111,10 +113,11 @@ fn test(mut arguments: impl Iterator<Item = String>) -> Result<TestOptions> {
 }
 
 fn requirement(word: &str) -> Result<Requirement> {
-    [Requirement::Minio, Requirement::SeaweedFs, Requirement::Nix, Requirement::Data]
+    use Requirement::{Data, Minio, Nix, Root, SeaweedFs};
+    [Minio, SeaweedFs, Nix, Data, Root]
         .into_iter()
         .find(|requirement| requirement.word() == word)
-        .with_context(|| format!("--require knows minio, seaweedfs, nix and data, not '{word}'"))
+        .with_context(|| format!("--require knows minio, seaweedfs, nix, data and root, not '{word}'"))
 }
 
 fn fuzz(mut arguments: impl Iterator<Item = String>) -> Result<FuzzOptions> {
@@ -150,11 +153,14 @@ mod tests {
     fn options_are_understood() {
         let options = TestOptions {
             server: Some("embedded".to_owned()),
-            require: vec![Requirement::Minio, Requirement::Nix],
+            require: vec![Requirement::Minio, Requirement::Nix, Requirement::Root],
             full: true,
             filter: None,
         };
-        assert_eq!(of("test --server embedded --require minio,nix --full").unwrap(), Task::Test(options));
+        assert_eq!(
+            of("test --server embedded --require minio,nix,root --full").unwrap(),
+            Task::Test(options)
+        );
         let options = FuzzOptions { minutes: Some(5), target: Some("nar".to_owned()) };
         assert_eq!(of("fuzz --minutes 5 --target nar").unwrap(), Task::Fuzz(options));
         assert_eq!(of("").unwrap(), Task::Help);

@@ -14,6 +14,22 @@ use nars3_nix_store::{LocalStore, LocalStoreOptions};
 use nars3_store_api::{Event, NarStream, Progress, StageOptions, Staged, Store, StoreError};
 use nars3_store_path::{Algorithm, Hash, StorePath};
 
+/// Says that `test` is skipped for want of `need`, or fails where `NARS3_REQUIRE` names that.
+pub fn skip(need: &str, test: &str) {
+    let required = std::env::var("NARS3_REQUIRE").unwrap_or_default();
+    assert!(!required.split(',').any(|name| name.trim() == need), "{test} needs {need}");
+    eprintln!("SKIPPED (no {need}): {test}");
+}
+
+/// Whether this is root. If not, `test` is skipped.
+pub fn is_root(test: &str) -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        skip("root", test);
+    }
+    root
+}
+
 /// Remembers the warnings.
 #[derive(Debug, Default)]
 pub struct Warnings(Mutex<Vec<String>>);
