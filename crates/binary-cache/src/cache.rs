@@ -9,13 +9,14 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use nars3_narinfo::{CACHE_INFO_KEY, CacheInfo, NarInfo, PathInfo};
 use nars3_store_api::{
-    NarStream, PackedFiles, PackedNar, StageOptions, Staged, Store, StoreError, WriteBehaviour,
+    NarStream, PackedFile, PackedFiles, PackedNar, StageOptions, Staged, Store, StoreError, WriteBehaviour,
 };
 use nars3_store_path::{HashPart, SecretKey, StoreDir, StorePath};
 use nars3_store_url::CacheSettings;
 use object_store::ObjectStore;
 use tokio::sync::{OnceCell, Semaphore};
 
+use crate::ServerCopies;
 use crate::budget::{Budget, Share};
 use crate::known::Known;
 use crate::objects::Objects;
@@ -33,6 +34,7 @@ pub struct BinaryCache {
     pub(crate) settings: CacheSettings,
     pub(crate) secret_keys: Vec<SecretKey>,
     pub(crate) upstreams: Vec<Arc<dyn Store>>,
+    pub(crate) server_copies: Option<ServerCopies>,
     pub(crate) known: Known,
     pub(crate) compression_memory: Budget,
     pub(crate) decompression_memory: Budget,
@@ -81,6 +83,7 @@ impl BinaryCache {
             settings: options.cache,
             secret_keys: options.secret_keys,
             upstreams: options.upstreams,
+            server_copies: options.server_copies,
             known: Known::new(options.path_info_cache_size),
             compression_memory: Budget::new(options.limits.compression_memory),
             decompression_memory: Budget::new(options.limits.decompression_memory),
@@ -199,6 +202,14 @@ impl Store for BinaryCache {
         self.send_file(info, wanted).await
     }
 
+    async fn packed_file(
+        &self,
+        info: &PathInfo,
+        wanted: &PackedFiles,
+    ) -> Result<Option<PackedFile>, StoreError> {
+        self.file_of(info, wanted).await
+    }
+
     fn write_behaviour(&self) -> WriteBehaviour {
         let mut behaviour = WriteBehaviour::cache();
         behaviour.packed_files = self.packed_files();
@@ -221,6 +232,15 @@ impl Store for BinaryCache {
         options: StageOptions,
     ) -> Result<Staged, StoreError> {
         self.take_file(info, packed, options).await
+    }
+
+    async fn stage_copied(
+        &self,
+        info: &PathInfo,
+        file: PackedFile,
+        options: StageOptions,
+    ) -> Result<Option<Staged>, StoreError> {
+        self.copy_file(info, file, options).await
     }
 
     async fn publish(&self, batch: Vec<Staged>) -> Result<(), StoreError> {

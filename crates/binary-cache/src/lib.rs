@@ -70,6 +70,7 @@
 //! | `publish` | references, signatures, the narinfo |
 //! | `send`, `location` | a NAR on its way out |
 //! | `send_file`, `take_file` | the same file on its way to another cache, never compressed again |
+//! | `server_copy` | the same file, copied by the server that holds both caches |
 //! | `files` | single files and listings |
 //! | `debug_info`, `logs`, `realisations` | the other objects of a cache |
 //! | `graph`, `delete`, `verify` | what needs all narinfos |
@@ -96,6 +97,7 @@ mod rate;
 mod realisations;
 mod send;
 mod send_file;
+mod server_copy;
 mod spool;
 mod stats;
 mod take;
@@ -109,6 +111,7 @@ pub use files::{FileError, OpenedFile};
 pub use options::{BinaryCacheOptions, Limits, ListingOrder};
 pub use rate::RateLimit;
 pub use realisations::RealisedOutput;
+pub use server_copy::{FileCopier, ServerCopies};
 pub use stats::CacheStats;
 pub use take::UnreadableEncoding;
 pub use verify::{Finding, VerifyOptions, VerifyReport};

@@ -7,6 +7,8 @@ use nars3_store_api::{NoProgress, Progress, Store};
 use nars3_store_path::{SecretKey, StoreDir};
 use nars3_store_url::{CacheSettings, HeaderSettings};
 
+use crate::ServerCopies;
+
 const MIB: u64 = 1024 * 1024;
 
 /// Everything that opening a cache needs beside the objects themselves. `new` gives the defaults; fields are public.
@@ -27,6 +29,8 @@ pub struct BinaryCacheOptions {
     pub progress: Arc<dyn Progress>,
     /// Stores whose valid paths may be referred to from this cache although they are not in it.
     pub upstreams: Vec<Arc<dyn Store>>,
+    /// Another cache on the same server, whose files need not come here to be copied.
+    pub server_copies: Option<ServerCopies>,
     /// Path infos remembered in memory (Nix: `path-info-cache-size`).
     pub path_info_cache_size: usize,
     /// What a listing of the object store is like.
@@ -48,6 +52,7 @@ impl BinaryCacheOptions {
             secret_keys: Vec::new(),
             progress: Arc::new(NoProgress),
             upstreams: Vec::new(),
+            server_copies: None,
             path_info_cache_size: 65_536,
             listing: ListingOrder::Unordered,
             force_encodings: false,

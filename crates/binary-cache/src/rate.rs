@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use nars3_store_api::Pace;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
@@ -18,7 +19,8 @@ use object_store::{
 /// The longest that one request may keep the line busy. Nobody waits so long, and no clock overflows.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// Bytes a second, counted for each direction on its own, as they travel: compressed. All stores that were limited by
+/// Bytes a second, counted for each direction on its own, as they travel: in and out of object stores compressed, and as
+/// NARs where it is a `Pace`. All stores that were limited by
 /// one value share it. A request is not split: a part of 8 MiB goes out in one piece, and the next one waits for its turn.
 #[derive(Debug)]
 pub struct RateLimit {
@@ -63,6 +65,14 @@ impl Schedule {
         let takes = Duration::try_from_secs_f64(bytes as f64 / bytes_per_second as f64);
         self.free = Some(start + takes.unwrap_or(LONGEST).min(LONGEST));
         start.duration_since(now)
+    }
+}
+
+/// NARs that pass from one store to another, where neither is a cache: they count once, uncompressed.
+#[async_trait]
+impl Pace for RateLimit {
+    async fn wait_for(&self, bytes: u64) {
+        self.take(&self.sent, usize::try_from(bytes).unwrap_or(usize::MAX)).await;
     }
 }
 

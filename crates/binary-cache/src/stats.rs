@@ -10,6 +10,7 @@ pub struct CacheStats {
     gets: AtomicU64,
     heads: AtomicU64,
     puts: AtomicU64,
+    copies: AtomicU64,
     parts: AtomicU64,
     deletes: AtomicU64,
     list_pages: AtomicU64,
@@ -31,6 +32,11 @@ impl CacheStats {
     /// PUT requests of whole objects.
     pub fn puts(&self) -> u64 {
         self.puts.load(Ordering::Relaxed)
+    }
+
+    /// COPY requests: of objects that the server copies by itself.
+    pub fn copies(&self) -> u64 {
+        self.copies.load(Ordering::Relaxed)
     }
 
     /// Parts of multipart uploads.
@@ -60,7 +66,13 @@ impl CacheStats {
 
     /// All requests together.
     pub fn requests(&self) -> u64 {
-        self.gets() + self.heads() + self.puts() + self.parts() + self.deletes() + self.list_pages()
+        self.gets()
+            + self.heads()
+            + self.puts()
+            + self.copies()
+            + self.parts()
+            + self.deletes()
+            + self.list_pages()
     }
 
     pub(crate) fn count_get(&self) {
@@ -74,6 +86,10 @@ impl CacheStats {
     pub(crate) fn count_put(&self, bytes: u64) {
         self.puts.fetch_add(1, Ordering::Relaxed);
         self.bytes_sent.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_copy(&self) {
+        self.copies.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_part(&self, bytes: u64) {
@@ -98,11 +114,12 @@ impl fmt::Display for CacheStats {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "{} requests ({} GET, {} HEAD, {} PUT, {} parts, {} DELETE, {} LIST), {} bytes received, {} bytes sent",
+            "{} requests ({} GET, {} HEAD, {} PUT, {} COPY, {} parts, {} DELETE, {} LIST), {} bytes received, {} bytes sent",
             self.requests(),
             self.gets(),
             self.heads(),
             self.puts(),
+            self.copies(),
             self.parts(),
             self.deletes(),
             self.list_pages(),
@@ -126,7 +143,7 @@ mod tests {
         assert_eq!(stats.requests(), 3);
         assert_eq!(
             stats.to_string(),
-            "3 requests (1 GET, 0 HEAD, 1 PUT, 1 parts, 0 DELETE, 0 LIST), 7 bytes received, 15 bytes sent"
+            "3 requests (1 GET, 0 HEAD, 1 PUT, 0 COPY, 1 parts, 0 DELETE, 0 LIST), 7 bytes received, 15 bytes sent"
         );
     }
 }

@@ -35,6 +35,7 @@ mod error;
 mod hints;
 mod installable;
 mod logging;
+mod nix_places;
 mod output;
 mod progress;
 mod roots;

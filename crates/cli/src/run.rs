@@ -77,7 +77,7 @@ fn start(cli: Cli, screen: &Screen) -> CliResult<ExitCode> {
     };
     let environment = Environment::of_process();
     let nix = load_nix_settings(&environment)?;
-    store_mount::prepare(&command, nix.default_store(&environment));
+    store_mount::prepare(&command, nix.default_store(&environment), &environment);
     let mode = if cli.global.quiet { ProgressMode::None } else { cli.global.progress };
     let s3 = s3_environment(&environment, &nix);
     let progress = progress::observer(mode, cli.global.log_format, screen);

@@ -7,11 +7,13 @@ use nars3_nix_store::{LocalStoreOptions, make_store_writable};
 use nars3_store_url::{LocalSettings, StoreKind, StoreUrl};
 
 use crate::args::Command;
+use crate::nix_places;
+use crate::settings::Environment;
 
 /// Makes the store that `command` writes to writable, if it is one of this machine. Whether that was possible shows
 /// when the store is written to; why it was not, is told here.
 /// `default` is the store that is meant where the command names none.
-pub(crate) fn prepare(command: &Command, default: &str) {
+pub(crate) fn prepare(command: &Command, default: &str, environment: &Environment) {
     let Some(destination) = destination(command) else { return };
     let destination = if destination.is_empty() { default } else { destination };
     // What is wrong with the URL is said when the store is opened.
@@ -25,7 +27,8 @@ pub(crate) fn prepare(command: &Command, default: &str) {
         StoreKind::Auto(settings) => {
             // Through a daemon that answers, nothing is written here.
             let daemon = settings.local.root.is_none() && {
-                UnixStream::connect(settings.daemon().socket_path()).is_ok()
+                let daemon = nix_places::daemon(settings.daemon(), environment);
+                UnixStream::connect(daemon.socket_path()).is_ok()
             };
             if daemon {
                 return;
@@ -34,7 +37,8 @@ pub(crate) fn prepare(command: &Command, default: &str) {
         }
         _ => return,
     };
-    match make_store_writable(&options(&url, settings)) {
+    let settings = nix_places::local(settings.clone(), environment);
+    match make_store_writable(&options(&url, &settings)) {
         Ok(false) => {}
         Ok(true) => tracing::info!("the store is mounted read-only: remounted for this process alone"),
         Err(error) => tracing::warn!("{}", error.with_causes()),

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use nars3_binary_cache::{BinaryCache, BinaryCacheOptions, Limits, ListingOrder};
+use async_trait::async_trait;
+use nars3_binary_cache::{BinaryCache, BinaryCacheOptions, FileCopier, Limits, ListingOrder, ServerCopies};
 use nars3_narinfo::Compression;
 use nars3_nix_store::{AutoStore, DaemonStore, DaemonStoreOptions, LocalStore, LocalStoreOptions};
 use nars3_store_api::Store;
@@ -16,6 +17,7 @@ use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 
 use crate::error::{CliError, CliResult, ResultExt};
+use crate::nix_places;
 use crate::run::Context;
 use crate::settings::{s3_client, secret_keys, trusted_public_keys};
 
@@ -76,6 +78,8 @@ pub(crate) struct OpenedStore {
     pub(crate) is_cache: bool,
     /// Whether it may have substituters of its own.
     pub(crate) has_substituters: bool,
+    /// The settings of its bucket, where it is in one.
+    s3: Option<Box<S3Settings>>,
 }
 
 impl OpenedStore {
@@ -107,7 +111,16 @@ pub(crate) async fn open_store(
     purpose: Purpose<'_>,
     context: &Context,
 ) -> CliResult<OpenedStore> {
-    open(text, Vec::new(), purpose, context).await
+    open(text, Beside::default(), purpose, context).await
+}
+
+/// What a cache is opened beside.
+#[derive(Default)]
+pub(crate) struct Beside<'a> {
+    /// Paths in it may refer to paths in these.
+    pub(crate) upstreams: Vec<Arc<dyn Store>>,
+    /// From there, files may be copied by the server, if it has both.
+    pub(crate) source: Option<&'a OpenedStore>,
 }
 
 /// Opens the store at `text`; if it is a cache, paths in it may refer to paths in the open `upstreams`.
@@ -117,12 +130,22 @@ pub(crate) async fn open_store_with(
     purpose: Purpose<'_>,
     context: &Context,
 ) -> CliResult<OpenedStore> {
-    open(text, upstreams, purpose, context).await
+    open(text, Beside { upstreams, source: None }, purpose, context).await
+}
+
+/// Opens the store at `text`, beside others if it is a cache.
+pub(crate) async fn open_store_beside(
+    text: &str,
+    beside: Beside<'_>,
+    purpose: Purpose<'_>,
+    context: &Context,
+) -> CliResult<OpenedStore> {
+    open(text, beside, purpose, context).await
 }
 
 async fn open(
     text: &str,
-    upstreams: Vec<Arc<dyn Store>>,
+    beside: Beside<'_>,
     purpose: Purpose<'_>,
     context: &Context,
 ) -> CliResult<OpenedStore> {
@@ -143,40 +166,44 @@ async fn open(
     match &url.kind {
         StoreKind::S3(settings) => {
             let objects = s3_objects(settings, context).await?;
-            open_cache(&url, objects, ListingOrder::Ascending, upstreams, purpose, context).await
+            open_cache(&url, objects, ListingOrder::Ascending, beside, purpose, context).await
         }
         StoreKind::File(FileCache { dir, .. }) => {
             let objects = directory_objects(dir, purpose)?;
-            open_cache(&url, objects, ListingOrder::Unordered, upstreams, purpose, context).await
+            open_cache(&url, objects, ListingOrder::Unordered, beside, purpose, context).await
         }
         StoreKind::Http(settings) => {
             let objects = http_objects(settings)?;
-            open_cache(&url, objects, ListingOrder::Unordered, upstreams, purpose, context).await
+            open_cache(&url, objects, ListingOrder::Unordered, beside, purpose, context).await
         }
         StoreKind::Local(settings) => {
-            let options = local_options(&url, settings, purpose, context)?;
+            let settings = nix_places::local(settings.clone(), &context.environment);
+            let options = local_options(&url, &settings, purpose, context)?;
             let is_new = options.root.as_ref().is_some_and(|root| !root.join("nix/var/nix/db").exists());
             if matches!(purpose, Purpose::Preview) && is_new {
                 let empty = Arc::new(InMemory::new());
-                return open_cache(&url, empty, ListingOrder::Unordered, upstreams, purpose, context).await;
+                return open_cache(&url, empty, ListingOrder::Unordered, beside, purpose, context).await;
             }
             let store = tokio::task::spawn_blocking(|| LocalStore::open(options)).await??;
             Ok(opened(store, &url))
         }
         StoreKind::Daemon(settings) => {
-            let options = daemon_options(&url, settings, purpose);
+            let settings = nix_places::daemon(settings.clone(), &context.environment);
+            let options = daemon_options(&url, &settings, purpose);
             let store = tokio::task::spawn_blocking(|| DaemonStore::open(options)).await?.hint(|| {
                 "to read the store without a daemon, use 'local'; to let nars3 choose, 'auto'".to_owned()
             })?;
             Ok(opened(store, &url))
         }
         StoreKind::Auto(settings) => {
-            let local = local_options(&url, &settings.local, purpose, context)?;
+            let local = nix_places::local(settings.local.clone(), &context.environment);
+            let local = local_options(&url, &local, purpose, context)?;
             if local.root.is_some() {
                 let store = tokio::task::spawn_blocking(|| LocalStore::open(local)).await??;
                 return Ok(opened(store, &url));
             }
-            let daemon = daemon_options(&url, &settings.daemon(), purpose);
+            let daemon = nix_places::daemon(settings.daemon(), &context.environment);
+            let daemon = daemon_options(&url, &daemon, purpose);
             let store = tokio::task::spawn_blocking(|| AutoStore::open(local, daemon)).await?.hint(|| {
                 "without Nix on this machine, name a store: local?root=DIR, s3://BUCKET or file:///DIR"
                     .to_owned()
@@ -200,6 +227,10 @@ fn opened(store: Arc<dyn Store>, url: &StoreUrl) -> OpenedStore {
         identity: identity(url),
         is_cache: url.kind.is_cache(),
         has_substituters: matches!(url.kind, StoreKind::Daemon(_) | StoreKind::Auto(_)),
+        s3: match &url.kind {
+            StoreKind::S3(settings) => Some(settings.clone().into()),
+            _ => None,
+        },
     }
 }
 
@@ -253,7 +284,7 @@ async fn open_cache(
     url: &StoreUrl,
     objects: Arc<dyn ObjectStore>,
     listing: ListingOrder,
-    upstreams: Vec<Arc<dyn Store>>,
+    beside: Beside<'_>,
     purpose: Purpose<'_>,
     context: &Context,
 ) -> CliResult<OpenedStore> {
@@ -263,7 +294,7 @@ async fn open_cache(
     options.path_info_cache_size = usize::try_from(url.store.path_info_cache_size).unwrap_or(usize::MAX);
     options.progress = Arc::clone(&context.progress);
     options.listing = listing;
-    options.upstreams = upstreams;
+    options.upstreams = beside.upstreams;
     options.secret_keys = signing_keys(url, purpose, context)?;
     options.force_encodings = url.cache.force_encodings;
     options.limits = limits(&options.cache, context);
@@ -272,6 +303,9 @@ async fn open_cache(
         // The transport has taken up a broken body as often as the settings allow.
         options.limits.body_attempts = 0;
         options.headers = settings.headers.clone();
+        if let Some(source) = beside.source {
+            options.server_copies = server_copies(source, settings, context).await?;
+        }
     }
     let objects = match &context.rate {
         Some(rate) => rate.limit(objects),
@@ -299,6 +333,33 @@ fn limits(settings: &CacheSettings, context: &Context) -> Limits {
     }
     limits.spool_space = context.spool;
     limits
+}
+
+/// The way of files from `source` to the bucket of `settings`, where one server has both.
+async fn server_copies(
+    source: &OpenedStore,
+    settings: &S3Settings,
+    context: &Context,
+) -> CliResult<Option<ServerCopies>> {
+    let Some(from) = &source.s3 else { return Ok(None) };
+    let mut settings = settings.clone();
+    if settings.s3_client.is_none() {
+        settings.s3_client = s3_client(&context.environment)?;
+    }
+    let copy = nars3_s3::ServerCopy::open(from, &settings, &context.s3)
+        .await
+        .context(|| format!("cannot open the bucket '{}'", settings.bucket))?;
+    Ok(copy.map(|copy| ServerCopies::new(source.store.to_string(), Arc::new(Copier(copy)))))
+}
+
+#[derive(Debug)]
+struct Copier(nars3_s3::ServerCopy);
+
+#[async_trait]
+impl FileCopier for Copier {
+    async fn copy(&self, from: &str, to: &str) -> object_store::Result<()> {
+        self.0.copy(from, to).await
+    }
 }
 
 /// Where the URL says nothing of parts, the cache's own limits stay: they suit memory and bandwidth better than Nix's.

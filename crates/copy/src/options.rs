@@ -1,5 +1,8 @@
 //! What a copy can be told, and what it tells afterwards.
 
+use std::sync::Arc;
+
+use nars3_store_api::Pace;
 use nars3_store_path::StorePath;
 
 use crate::Selection;
@@ -22,6 +25,8 @@ pub struct CopyOptions {
     pub substitute: bool,
     /// What is left out.
     pub selection: Selection,
+    /// How fast NARs may pass, all together, where they pass through here unpacked.
+    pub pace: Option<Arc<dyn Pace>>,
     /// NARs under way at once; of small ones, four times as many. Bounds memory together with the stores' own budgets.
     pub jobs: usize,
 }
@@ -35,6 +40,7 @@ impl Default for CopyOptions {
             keep_going: false,
             substitute: false,
             selection: Selection::default(),
+            pace: None,
             jobs: 16,
         }
     }

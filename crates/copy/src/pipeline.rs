@@ -190,6 +190,7 @@ impl<'a> Pipeline<'a> {
                 None
             };
             let repair = self.options.repair;
+            let pace = self.options.pace.clone();
             let progress = Arc::clone(&self.progress);
             self.tasks.spawn(async move {
                 let path = info.path.clone();
@@ -202,7 +203,7 @@ impl<'a> Pipeline<'a> {
                         &source.to_string(),
                         &destination.to_string(),
                     )?;
-                    transfer(&*source, &*destination, &info, repair, progress).await
+                    transfer(&*source, &*destination, &info, repair, pace, progress).await
                 };
                 let result = result.await;
                 Outcome::Staged(path, room, result)

@@ -1,10 +1,12 @@
-//! One path from store to store, up to the moment before it becomes visible: unpacked on the way, or in the file that it
-//! is in where both ends can do with the same file.
+//! One path from store to store, up to the moment before it becomes visible: unpacked on the way, in the file that it is
+//! in where both ends can do with the same file, or not through here at all where one server has both.
 
 use std::sync::Arc;
 
 use nars3_narinfo::PathInfo;
-use nars3_store_api::{Event, Inspector, PackedFiles, Progress, StageOptions, Staged, Store, StoreError};
+use nars3_store_api::{
+    Event, Inspector, Pace, PackedFiles, Progress, StageOptions, Staged, Store, StoreError,
+};
 use nars3_store_path::StorePath;
 
 use crate::admission::content_inspector;
@@ -16,23 +18,37 @@ pub(crate) async fn transfer(
     destination: &dyn Store,
     info: &PathInfo,
     repair: bool,
+    pace: Option<Arc<dyn Pace>>,
     progress: Arc<dyn Progress>,
 ) -> Result<Staged, StoreError> {
-    let inspectors: Vec<Box<dyn Inspector>> = content_inspector(info)?
-        .into_iter()
-        .chain([Box::new(Counter { path: info.path.clone(), progress }) as Box<dyn Inspector>])
-        .collect();
+    let unproven = content_inspector(info)?;
     let options = if repair { StageOptions::repairing() } else { StageOptions::default() };
     // What the source believed, not what it is: a copy is not built here, and was registered when it arrived.
     let staged = PathInfo { ultimate: false, registration_time: None, ..info.clone() };
     let wanted = destination.write_behaviour().packed_files;
+    // What has to be looked at cannot be copied unseen.
+    if wanted != PackedFiles::Never
+        && unproven.is_none()
+        && let Some(file) = source.packed_file(info, &wanted).await?
+        && let Some(staged) = destination.stage_copied(&staged, file, options).await?
+    {
+        progress.report(Event::NarBytes { path: &info.path, bytes: info.nar_size });
+        return Ok(staged);
+    }
+    let counter = Counter { path: info.path.clone(), progress };
+    let inspectors: Vec<Box<dyn Inspector>> =
+        unproven.into_iter().chain([Box::new(counter) as Box<dyn Inspector>]).collect();
     if wanted != PackedFiles::Never
         && let Some(packed) = source.packed_nar(info, &wanted).await?
     {
         let packed = inspectors.into_iter().fold(packed, nars3_store_api::PackedNar::inspected_by);
         return destination.stage_packed(staged, packed, options).await;
     }
-    let nar = inspectors.into_iter().fold(source.nar(info).await?, nars3_store_api::NarStream::inspected_by);
+    let mut nar = source.nar(info).await?;
+    if let Some(pace) = pace {
+        nar = nar.paced_by(pace);
+    }
+    let nar = inspectors.into_iter().fold(nar, nars3_store_api::NarStream::inspected_by);
     destination.stage(staged, nar, options).await
 }
 

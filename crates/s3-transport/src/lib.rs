@@ -67,6 +67,7 @@
 //!
 //! - `open`: `open`, from settings to store.
 //! - `environment`: `Environment` and `CredentialSource`.
+//! - `server_copy`: `ServerCopy`, between two buckets of one server.
 //! - `credentials`: the providers, the cache, the registry.
 //! - `wire`: all between either client and the network, `Operation`.
 //! - `rusoto`: the client on rusoto.
@@ -81,6 +82,7 @@ mod error;
 mod open;
 #[cfg(feature = "rusoto")]
 mod rusoto;
+mod server_copy;
 mod stats;
 mod store;
 mod tls;
@@ -90,6 +92,7 @@ pub use credentials::{CredentialsError, ProviderAttempt, Refusal};
 pub use environment::{CredentialSource, Environment, StaticKeys};
 pub use error::{S3Error, S3ErrorKind, S3OpenError};
 pub use open::open;
+pub use server_copy::ServerCopy;
 pub use stats::{RequestCounts, RequestStats};
 pub use tls::install_crypto_provider;
 pub use wire::Operation;

@@ -38,16 +38,7 @@ pub async fn open(
     if address.fell_back_to_path {
         tracing::debug!(bucket = settings.bucket, "the bucket's name has a dot, so it is addressed by path");
     }
-    let ca_bundle = match settings.transfer.ssl_cert_file.as_ref().or(environment.ca_bundle.as_ref()) {
-        Some(path) => Some(CaBundle::read(path).await?),
-        None => None,
-    };
-    let access = access(settings, environment, ca_bundle.as_ref()).await?;
-    let cache = match &access {
-        Access::Signed(cache) => Some(Arc::clone(cache)),
-        Access::Anonymous => None,
-    };
-    let connector = Connector::new(settings, ca_bundle.as_ref(), environment, cache).await?;
+    let (access, connector) = way(settings, environment).await?;
     let client: Box<dyn ObjectStore> = match settings.s3_client {
         #[cfg(feature = "rusoto")]
         Some(S3Client::Rusoto) => rusoto(settings, access, &connector),
@@ -62,8 +53,34 @@ pub async fn open(
     Ok(Arc::new(PrefixStore::new(bucket, prefix)))
 }
 
+/// object_store's client that sends requests to `url` as `destination` says, and has `settings` for the rest.
+pub(crate) async fn connect(
+    settings: &S3Settings,
+    destination: &S3Settings,
+    url: String,
+    environment: &Environment,
+) -> Result<AmazonS3, S3OpenError> {
+    let (_access, connector) = way(destination, environment).await?;
+    client(settings, url, connector)
+}
+
+/// The credentials and the connections for a bucket.
+async fn way(settings: &S3Settings, environment: &Environment) -> Result<(Access, Connector), S3OpenError> {
+    let ca_bundle = match settings.transfer.ssl_cert_file.as_ref().or(environment.ca_bundle.as_ref()) {
+        Some(path) => Some(CaBundle::read(path).await?),
+        None => None,
+    };
+    let access = access(settings, environment, ca_bundle.as_ref()).await?;
+    let cache = match &access {
+        Access::Signed(cache) => Some(Arc::clone(cache)),
+        Access::Anonymous => None,
+    };
+    let connector = Connector::new(settings, ca_bundle.as_ref(), environment, cache).await?;
+    Ok((access, connector))
+}
+
 /// The HTTP library takes it for granted that a URL can be parsed.
-fn checked_url(url: String) -> Result<String, S3OpenError> {
+pub(crate) fn checked_url(url: String) -> Result<String, S3OpenError> {
     match reqwest::Url::parse(&url) {
         Ok(parsed) if parsed.has_host() => Ok(url),
         Ok(_) => Err(S3OpenError::Endpoint { url, reason: "it has no host".to_owned() }),

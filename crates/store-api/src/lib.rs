@@ -24,6 +24,7 @@
 //! |---|---|
 //! | `store` | the `Store` trait and what a store says about how it wants to be written |
 //! | `nar_stream` | a NAR on its way: bounded, and never mistaken for complete when its producer died |
+//! | `pace` | how fast a NAR may pass |
 //! | `packed` | the same inside a compressed file, from cache to cache |
 //! | `staged` | a path whose NAR a store has taken in, and which nobody can see yet |
 //! | `progress` | the observer that tells a person, a log or a test what is going on |
@@ -32,6 +33,7 @@
 
 mod error;
 mod nar_stream;
+mod pace;
 mod packed;
 mod progress;
 mod staged;
@@ -40,7 +42,8 @@ mod work;
 
 pub use error::{BoxError, StoreError};
 pub use nar_stream::{CHUNK_SIZE, Inspector, NarReader, NarSender, NarStream, NarWriter};
-pub use packed::{PackedFiles, PackedNar};
+pub use pace::Pace;
+pub use packed::{PackedFile, PackedFiles, PackedNar};
 pub use progress::{Event, NoProgress, Progress};
 pub use staged::Staged;
 pub use store::{NarOrder, Publication, StageOptions, Store, WriteBehaviour};

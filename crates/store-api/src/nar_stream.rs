@@ -200,6 +200,11 @@ impl NarSender {
         }
     }
 
+    /// Returns when the consumer has gone away.
+    pub(crate) async fn closed(&self) {
+        self.sender.closed().await;
+    }
+
     /// Declares the NAR complete. That the consumer went away meanwhile is its own business.
     pub async fn finish(self) {
         let _ = self.sender.send(Message::End).await;

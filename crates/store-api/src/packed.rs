@@ -3,6 +3,7 @@
 use std::fmt;
 
 use nars3_narinfo::Compression;
+use nars3_store_path::Hash;
 
 use crate::{Inspector, NarStream};
 
@@ -28,6 +29,21 @@ impl PackedFiles {
             Self::Any => true,
         }
     }
+}
+
+/// Where the file of a path is, for a store that can have it copied without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackedFile {
+    /// How the NAR is compressed in it.
+    pub compression: Compression,
+    /// Its FileHash.
+    pub hash: Hash,
+    /// Its FileSize, in bytes.
+    pub size: u64,
+    /// The store that it is in, as that prints itself.
+    pub store: String,
+    /// Its object key there.
+    pub location: String,
 }
 
 /// The file of a path, as a cache keeps it. What is unpacked from it is verified by the store that takes it in.

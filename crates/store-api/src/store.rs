@@ -9,7 +9,7 @@ use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use nars3_narinfo::PathInfo;
 use nars3_store_path::{HashPart, PublicKeys, StoreDir, StorePath};
 
-use crate::{NarStream, PackedFiles, PackedNar, Staged, StoreError};
+use crate::{NarStream, PackedFile, PackedFiles, PackedNar, Staged, StoreError};
 
 /// Path infos that the provided methods ask for at once.
 const CONCURRENT_QUERIES: usize = 32;
@@ -148,6 +148,15 @@ pub trait Store: fmt::Debug + fmt::Display + Send + Sync {
         Ok(None)
     }
 
+    /// Where that file is; `None` where it is not known exactly which file it is, or `wanted` does not include it.
+    async fn packed_file(
+        &self,
+        _info: &PathInfo,
+        _wanted: &PackedFiles,
+    ) -> Result<Option<PackedFile>, StoreError> {
+        Ok(None)
+    }
+
     /// How this store wants to be written to.
     fn write_behaviour(&self) -> WriteBehaviour;
 
@@ -169,6 +178,18 @@ pub trait Store: fmt::Debug + fmt::Display + Send + Sync {
         _options: StageOptions,
     ) -> Result<Staged, StoreError> {
         Err(StoreError::Unsupported { store: self.to_string(), operation: "keep a compressed file as it is" })
+    }
+
+    /// As `stage_packed`, with a file that the server which holds both stores copies by itself. Nobody reads it on the way,
+    /// so it is taken at the word of the store that it is in, and only its size is compared. `None`: it cannot be had so,
+    /// and is to be sent.
+    async fn stage_copied(
+        &self,
+        _info: &PathInfo,
+        _file: PackedFile,
+        _options: StageOptions,
+    ) -> Result<Option<Staged>, StoreError> {
+        Ok(None)
     }
 
     /// Makes staged paths valid. Each reference of each must be valid already or, where `Publication::InBatches`, in

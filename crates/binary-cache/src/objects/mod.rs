@@ -137,7 +137,7 @@ impl Objects {
     }
 
     /// A place among the small requests.
-    async fn turn(&self) -> Turn<'_> {
+    pub(crate) async fn turn(&self) -> Turn<'_> {
         self.requests.turn().await
     }
 

@@ -14,5 +14,6 @@ mod nix;
 mod packed;
 mod realisations;
 mod round_trip;
+mod server_copy;
 mod support;
 mod tampering;

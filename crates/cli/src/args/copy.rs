@@ -99,8 +99,8 @@ pub(crate) struct CopyArgs {
         value_name = "BYTES",
         value_parser = bytes,
         long_help = "Send to caches, and receive from caches, at most so many bytes a second in each direction, \
-        counted as they travel, compressed. K, M and G stand for KiB, MiB and GiB. Requests are not split: parts go out \
-        whole, and wait for each other."
+        counted as they travel, compressed; between two stores that are no caches, NARs pass at that rate. K, M and G \
+        stand for KiB, MiB and GiB. Requests are not split: parts go out whole, and wait for each other."
     )]
     pub(crate) limit_rate: Option<u64>,
     /// Hold at most so many bytes in memory for NARs under way, all together; K, M and G stand for KiB, MiB and GiB
@@ -123,6 +123,14 @@ pub(crate) struct CopyArgs {
         compressed needs none."
     )]
     pub(crate) spool: Option<u64>,
+    /// Read every file on its way, also where one S3 server has both caches and could copy it by itself
+    #[arg(
+        long,
+        long_help = "Where one S3 server has both caches, it copies the files by itself, and nobody reads them: only their \
+        sizes are compared with what their narinfos say, and whoever downloads them compares the rest. With this option \
+        each is read, unpacked and verified, and sent."
+    )]
+    pub(crate) read_files: bool,
     /// Remember in this file what is at the destination, and ask for it no more when the copy is taken up again
     #[arg(
         long,

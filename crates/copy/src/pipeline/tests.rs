@@ -62,6 +62,26 @@ async fn a_chain_reaches_every_kind_of_store_whole() {
     }
 }
 
+#[derive(Debug, Default)]
+struct Counting(std::sync::atomic::AtomicU64);
+
+#[async_trait::async_trait]
+impl nars3_store_api::Pace for Counting {
+    async fn wait_for(&self, bytes: u64) {
+        self.0.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn every_nar_is_held_to_the_pace() {
+    let pace = Arc::new(Counting::default());
+    let options = CopyOptions { pace: Some(Arc::clone(&pace) as _), ..CopyOptions::default() };
+    let (report, _) = run(chain(5), database(), "root", &options).await;
+    let bytes = report.unwrap().nar_bytes;
+    assert!(bytes > 0);
+    assert_eq!(pace.0.load(std::sync::atomic::Ordering::Relaxed), bytes);
+}
+
 #[tokio::test]
 async fn what_is_there_is_not_sent_again() {
     let destination = MemoryStore::new("cache");

@@ -12,5 +12,6 @@ mod requests;
 mod retries;
 #[cfg(feature = "rusoto")]
 mod rusoto;
+mod server_copy;
 mod support;
 mod tls;

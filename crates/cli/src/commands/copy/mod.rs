@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use nars3_binary_cache::RateLimit;
 use nars3_copy::{CopyError, CopyOptions, CopyState, PathPredicate, Selection, Signer};
-use nars3_store_api::{Event, Store};
+use nars3_store_api::{Event, Pace, Store};
 use nars3_store_path::{PublicKey, StoreDir, StorePath};
 use regex_lite::Regex;
 
@@ -16,7 +16,7 @@ use crate::args::CopyArgs;
 use crate::error::{CliError, CliResult, ResultExt};
 use crate::roots::roots;
 use crate::run::Context;
-use crate::stores::{OpenedStore, Purpose, open_store, open_store_with};
+use crate::stores::{Beside, OpenedStore, Purpose, open_store, open_store_beside};
 
 pub(crate) async fn run(args: CopyArgs, context: &Context) -> CliResult {
     let context = &Context {
@@ -30,9 +30,10 @@ pub(crate) async fn run(args: CopyArgs, context: &Context) -> CliResult {
     let signed_by = args.skip_signed_by.iter().map(|key| signer(key)).collect::<CliResult<Vec<_>>>()?;
     let source = open_store(args.from.as_deref().unwrap_or_default(), Purpose::Read, context).await?;
     let check_signatures = !args.trust.no_check_sigs && !source.trusted;
-    let source = source.store;
     let upstreams = open_upstreams(&args.skip_in, context).await?;
-    let destination = open_destination(&args, &upstreams, check_signatures, context).await?;
+    let destination = open_destination(&args, &source, &upstreams, check_signatures, context).await?;
+    let any_cache = source.is_cache || destination.is_cache;
+    let source = source.store;
     let state = open_state(&args, &destination).await?;
     if args.substitute_on_destination && !destination.has_substituters {
         let message = format!(
@@ -50,6 +51,10 @@ pub(crate) async fn run(args: CopyArgs, context: &Context) -> CliResult {
     options.keep_going = args.keep_going;
     options.substitute = args.substitute_on_destination && !args.dry_run;
     options.jobs = jobs_within(args.memory, usize::from(args.jobs));
+    // Where there is a cache, what goes to it and comes from it is held to the rate, as it travels.
+    if let Some(rate) = context.rate.as_ref().filter(|_| !any_cache) {
+        options.pace = Some(Arc::clone(rate) as Arc<dyn Pace>);
+    }
     let mut selection = Selection::default();
     selection.upstreams = upstreams;
     selection.signed_by = signed_by;
@@ -103,6 +108,7 @@ async fn open_upstreams(urls: &[String], context: &Context) -> CliResult<Vec<Arc
 
 async fn open_destination(
     args: &CopyArgs,
+    source: &OpenedStore,
     upstreams: &[Arc<dyn Store>],
     check_signatures: bool,
     context: &Context,
@@ -116,7 +122,9 @@ async fn open_destination(
     };
     let purpose = if args.dry_run { Purpose::Preview } else { writing };
     let url = args.to.as_deref().unwrap_or_default();
-    let destination = open_store_with(url, upstreams.to_vec(), purpose, context).await?;
+    let source = (!args.read_files).then_some(source);
+    let beside = Beside { upstreams: upstreams.to_vec(), source };
+    let destination = open_store_beside(url, beside, purpose, context).await?;
     if !upstreams.is_empty() && !destination.is_cache {
         return Err(CliError::new(format!(
             "--skip-in: '{}' is not a binary cache, and has to hold everything that its paths refer to",
