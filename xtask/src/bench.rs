@@ -11,6 +11,11 @@ use crate::project;
 use crate::test::tools;
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    if let Some((first, rest)) = arguments.split_first()
+        && first == "--stores"
+    {
+        return stores(rest);
+    }
     let minio = tools::minio().context("the benchmark needs MinIO")?.context("the benchmark needs MinIO")?;
     let nix = tools::nix().context("the benchmark needs real Nix")?;
     println!("MinIO: {}\nReal Nix: {nix}", minio.display());
@@ -25,6 +30,22 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         .env("MINIO_BIN", minio)
         .status()
         .context("cannot start nars3-bench")?;
+    ensure!(status.success(), "the benchmark failed");
+    Ok(())
+}
+
+/// The stores of this machine, which need no server: `nars3-bench-stores`.
+fn stores(arguments: &[String]) -> Result<()> {
+    println!("Real Nix: {}", tools::nix().context("the benchmark needs real Nix")?);
+    let shell = project::shell()?;
+    cmd!(shell, "cargo build --locked --release --workspace --lib --bins").run()?;
+    let release = project::target_directory().join("release");
+    let status = Command::new(release.join("nars3-bench-stores"))
+        .args(arguments)
+        .current_dir(project::root())
+        .env("NARS3_BIN", release.join("nars3"))
+        .status()
+        .context("cannot start nars3-bench-stores")?;
     ensure!(status.success(), "the benchmark failed");
     Ok(())
 }

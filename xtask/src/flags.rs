@@ -19,6 +19,7 @@ Usage: cargo xtask TASK
       --quick          Small inputs and one run: does the benchmark itself work?
       --full           Also what takes long: all of the tree with xz, 100,000 paths
       --runs N         Runs of each measurement [default: 3]
+      --stores         Only the stores of this machine, which need no server; must come first
   fuzz                 Run the fuzz targets
       --minutes N      Time for each target [default: a smoke run]
       --target NAME    Only this target
