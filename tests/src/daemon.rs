@@ -1,7 +1,8 @@
 //! A real nix-daemon with a chroot store of its own, on a socket of its own.
 
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -36,17 +37,38 @@ impl Daemon {
     pub fn start_with(nix: &Nix, store: Chroot, public_keys: &str, configuration: &str) -> Result<Self> {
         // Two connections at once to a store that is not there yet would both create its database, and one be dropped.
         nix.run("nix-store", ["--init", "--store", &store.store_url()])?.success()?;
+        let remote = store.store_url();
+        Self::listen(nix, store, &remote, public_keys, configuration)
+    }
+
+    /// A daemon over the machine's own store; its socket is in the directory of `place`, which is no store. For root.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn of_the_machine(nix: &Nix, place: Chroot, public_keys: &str) -> Result<Self> {
+        Self::listen(nix, place, "local", public_keys, "")
+    }
+
+    fn listen(
+        nix: &Nix,
+        store: Chroot,
+        remote: &str,
+        public_keys: &str,
+        configuration: &str,
+    ) -> Result<Self> {
         let socket = store.root().join("socket");
         let mut command = nix.command_trusting("nix-daemon", public_keys);
         let usual = command.get_envs().find(|(name, _)| *name == "NIX_CONFIG").and_then(|(_, value)| value);
         let usual = usual.map(|value| value.to_string_lossy().into_owned()).unwrap_or_default();
         command
             .env("NIX_CONFIG", usual + configuration)
-            .env("NIX_REMOTE", store.store_url())
+            .env("NIX_REMOTE", remote)
             .env("NIX_DAEMON_SOCKET_PATH", &socket)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
+        // Whoever may not read the store may still talk to its daemon.
+        std::fs::set_permissions(store.root(), std::fs::Permissions::from_mode(0o755))?;
         let daemon = Self { process: command.spawn()?, socket, store };
         let begun = Instant::now();
         while UnixStream::connect(&daemon.socket).is_err() {
@@ -54,6 +76,12 @@ impl Daemon {
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(daemon)
+    }
+
+    /// The socket.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
     }
 
     /// The store URL, the same for Nix and nars3.

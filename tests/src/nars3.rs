@@ -100,6 +100,25 @@ impl Nars3 {
         command
     }
 
+    /// The command as somebody without any rights (user and group 65534), in the same home, which is theirs from now on.
+    /// For root.
+    ///
+    /// # Errors
+    /// When a copy of the binary, which they can get at, cannot be made.
+    pub fn unprivileged(&self) -> Result<Command> {
+        use std::os::unix::process::CommandExt;
+        let copy = self.home.path().join("nars3");
+        if !copy.exists() {
+            std::fs::copy(&self.binary, &copy)?;
+        }
+        give_away(self.home.path())?;
+        let mut command = Command::new(copy);
+        let usual = self.command();
+        command.current_dir(self.work()).env_clear().uid(NOBODY).gid(NOBODY);
+        command.envs(usual.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Ok(command)
+    }
+
     /// Runs the command with these arguments to its end.
     ///
     /// # Errors
@@ -127,6 +146,22 @@ impl Nars3 {
     pub fn secret_key_file(&self, name: &str) -> PathBuf {
         self.home.path().join(format!("{name}.secret"))
     }
+}
+
+/// A user and a group without any rights.
+const NOBODY: u32 = 65_534;
+
+fn give_away(directory: &Path) -> Result<()> {
+    std::os::unix::fs::chown(directory, Some(NOBODY), Some(NOBODY))?;
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            give_away(&entry.path())?;
+        } else {
+            std::os::unix::fs::lchown(entry.path(), Some(NOBODY), Some(NOBODY))?;
+        }
+    }
+    Ok(())
 }
 
 /// `NARS3_BIN`, or the `nars3` that cargo built beside the running program.

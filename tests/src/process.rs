@@ -28,6 +28,15 @@ impl Finished {
         Ok(Self::of(name, &output))
     }
 
+    /// Waits for the end of a child that was started with both outputs piped; `command` is what to call it.
+    ///
+    /// # Errors
+    /// Only when its outputs cannot be read.
+    pub fn of_child(command: &str, child: std::process::Child) -> Result<Self> {
+        let output = child.wait_with_output().with_context(|| format!("cannot wait for {command}"))?;
+        Ok(Self::of(command.to_owned(), &output))
+    }
+
     pub(crate) fn of(command: String, output: &Output) -> Self {
         Self {
             command,

@@ -26,9 +26,9 @@ pub(crate) async fn transfer(
     // What the source believed, not what it is: a copy is not built here, and was registered when it arrived.
     let staged = PathInfo { ultimate: false, registration_time: None, ..info.clone() };
     let wanted = destination.write_behaviour().packed_files;
-    // What has to be looked at cannot be copied unseen.
+    // A content address is proven by the contents, so they have to pass here.
     if wanted != PackedFiles::Never
-        && unproven.is_none()
+        && info.ca.is_none()
         && let Some(file) = source.packed_file(info, &wanted).await?
         && let Some(staged) = destination.stage_copied(&staged, file, options).await?
     {

@@ -64,7 +64,7 @@ mod tests {
     #[async_trait]
     impl Pace for Never {
         async fn wait_for(&self, _bytes: u64) {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -54,11 +54,7 @@ fn from_a_bucket() -> Result<()> {
 /// The last column: the machine's own store, which has the closure only because the test has not deleted it yet.
 #[test]
 fn into_the_machines_own_store() -> Result<()> {
-    if !rustix::process::getuid().is_root() {
-        nars3_tests::require::skip(
-            nars3_tests::require::Need::Nix,
-            "only root may write the machine's own store",
-        );
+    if !nars3_tests::require::is_root("only root may write the machine's own store") {
         return Ok(());
     }
     let Some(world) = World::new()? else { return Ok(()) };
@@ -110,6 +106,43 @@ fn from_cache_to_cache_nothing_is_compressed_again() -> Result<()> {
         let name = file?.file_name();
         assert!(name.to_string_lossy().ends_with(".nar.zst"), "{}", name.display());
     }
+    Ok(())
+}
+
+/// From bucket to bucket on one server, no file is fetched: the requests are counted.
+#[test]
+fn one_server_copies_the_files_by_itself() -> Result<()> {
+    let Some(world) = World::new()? else { return Ok(()) };
+    let source = world.filled(Kind::S3)?;
+    let paths = world.closure.paths.len();
+    let copy = |destination: &End, more: &[&str]| -> Result<String> {
+        let words = [more, &["--stats", &world.closure.app]].concat();
+        let done = world.copy(&source, destination, &words)?;
+        let stats = done.stderr.clone();
+        done.success()?;
+        Ok(stats)
+    };
+    let destination = world.empty(Kind::S3)?;
+    let stats = copy(&destination, &[])?;
+    // Of the source, nix-cache-info and each narinfo were fetched, and nothing else was asked for.
+    let requests = 1 + paths;
+    assert!(stats.contains(&format!(": {requests} requests ({requests} GET, 0 HEAD, 0 PUT")), "{stats}");
+    assert!(stats.contains(&format!("CopyObject {paths}")), "{stats}");
+    world.judge(&destination)?;
+
+    let other = world.empty(Kind::S3)?;
+    let stats = copy(&other, &["--read-files"])?;
+    assert!(stats.contains(&format!(": {0} requests ({0} GET", requests + paths)), "{stats}");
+    assert!(!stats.contains("CopyObject"), "{stats}");
+    world.judge(&other)?;
+
+    // Into another compression, the server cannot copy.
+    let End::S3(bucket) = world.empty(Kind::S3)? else { anyhow::bail!("no bucket") };
+    let to = bucket.url("compression=zstd");
+    let words = ["copy", "--stats", "--from", &source.url(), "--to", &to, &world.closure.app];
+    let done = world.setup.nars3.run(words)?;
+    assert!(!done.stderr.contains("CopyObject"), "{}", done.stderr);
+    done.success()?;
     Ok(())
 }
 

@@ -78,7 +78,7 @@ async fn stage_copied(
     options: StageOptions,
 ) -> Result<Option<Staged>, StoreError> {
     let wanted = to.write_behaviour().packed_files;
-    let file = from.packed_file(info, &wanted).await?.expect("it keeps such a file");
+    let file = from.packed_file(info, &wanted).await?.unwrap();
     to.stage_copied(info, file, options).await
 }
 
@@ -87,7 +87,7 @@ async fn nothing_of_the_file_comes_here_and_the_narinfo_is_the_same() {
     let pair = Pair::new(false).await;
     let (from, to) = pair.caches(options()).await;
     let staged = stage_copied(&from, &to, &pair.sample.info, StageOptions::default()).await.unwrap();
-    to.publish(vec![staged.expect("the server copies")]).await.unwrap();
+    to.publish(vec![staged.unwrap()]).await.unwrap();
 
     // The one GET is for the narinfo, and so are the bytes: opening looked for `nix-cache-info`.
     assert_eq!(from.stats().gets(), 2, "{}", from.stats());
