@@ -108,6 +108,7 @@ mod verify;
 pub use cache::BinaryCache;
 pub use delete::{DeleteOptions, Deletion};
 pub use files::{FileError, OpenedFile};
+pub use objects::UploadLimit;
 pub use options::{BinaryCacheOptions, Limits, ListingOrder};
 pub use rate::RateLimit;
 pub use realisations::RealisedOutput;

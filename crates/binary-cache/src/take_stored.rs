@@ -36,7 +36,7 @@ impl BinaryCache {
         let upload = if there {
             None
         } else {
-            match self.objects.begin_parts(&key, Kind::Nar).await? {
+            match self.objects.begin_parts(&key, Kind::Nar, info.nar_size).await? {
                 Some(upload) => Some(upload),
                 None => return Ok(Err(nar)),
             }

@@ -1,11 +1,18 @@
 //! What a person can do about an error of S3. The transport finds out what happened; the words are here.
 
-use nars3_binary_cache::UnreadableEncoding;
+use std::error::Error;
+
+use nars3_binary_cache::{UnreadableEncoding, UploadLimit};
 use nars3_s3::{S3Error, S3ErrorKind};
 
 /// What to do about the S3 error that `error` was caused by, if one was.
 pub(crate) fn of_s3(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(s3_error).and_then(|error| hint(&error))
+    if let Some(UploadLimit::Memory { needed, .. }) = error.chain().find_map(<dyn Error>::downcast_ref) {
+        return Some(format!(
+            "write upload-memory={needed} into the store URL, or more to --memory, if this machine has so much"
+        ));
+    }
+    error.chain().find_map(s3_error).and_then(|error| of_s3_error(&error))
 }
 
 /// What to do about a refusal of a cache, if `error` was caused by one.
@@ -18,12 +25,13 @@ pub(crate) fn of_cache(error: &anyhow::Error) -> Option<String> {
 }
 
 /// `cause` in S3's terms, if it is an error of a request to S3. (A cache in a directory fails with the same type.)
-pub(crate) fn s3_error(cause: &(dyn std::error::Error + 'static)) -> Option<S3Error> {
+pub(crate) fn s3_error(cause: &(dyn Error + 'static)) -> Option<S3Error> {
     let error = S3Error::of(cause.downcast_ref::<object_store::Error>()?);
     (error.status.is_some() || error.host.is_some()).then_some(error)
 }
 
-fn hint(error: &S3Error) -> Option<String> {
+/// What to do about an error of S3.
+pub(crate) fn of_s3_error(error: &S3Error) -> Option<String> {
     let text = match &error.kind {
         S3ErrorKind::BucketMissing => "create the bucket first, or correct its name or the endpoint in the store URL".into(),
         S3ErrorKind::Forbidden { action: Some(action) } => format!(

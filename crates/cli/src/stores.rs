@@ -24,6 +24,9 @@ use crate::settings::{s3_client, secret_keys, trusted_public_keys};
 /// S3 takes no more in one request; beyond, parts are used even with `multipart-upload=false`.
 const LARGEST_PUT: u64 = 5 << 30;
 
+/// Nix's `multipart-chunk-size` where nothing else is said, in bytes.
+const NIXS_PART: u64 = 5 << 20;
+
 /// Memory for each core that compresses xz at its default level, in bytes.
 const XZ_CORE: u64 = 170 << 20;
 
@@ -364,16 +367,16 @@ impl FileCopier for Copier {
 
 /// Where the URL says nothing of parts, the cache's own limits stay: they suit memory and bandwidth better than Nix's.
 fn set_parts(limits: &mut Limits, settings: &S3Settings) {
-    let default = S3Settings::new("");
-    if settings.multipart_threshold != default.multipart_threshold {
-        limits.multipart_threshold = settings.multipart_threshold;
+    if let Some(threshold) = settings.multipart_threshold {
+        limits.multipart_threshold = threshold;
     }
-    if settings.multipart_chunk_size != default.multipart_chunk_size {
-        limits.part_size = settings.multipart_chunk_size;
+    // Who asks for Nix's parts gets them, also where their size is Nix's default.
+    let nixs = (settings.multipart_upload == Some(true)).then_some(NIXS_PART);
+    if let Some(size) = settings.multipart_chunk_size.or(nixs) {
+        limits.part_size = size;
     }
-    if settings.multipart_upload == Some(true) {
-        // Who asks for Nix's parts gets them, also where their size is Nix's default.
-        limits.part_size = settings.multipart_chunk_size;
+    if let Some(memory) = settings.upload_memory {
+        limits.upload_memory = memory;
     }
     if settings.multipart_upload == Some(false) {
         limits.multipart_threshold = LARGEST_PUT;
@@ -425,5 +428,30 @@ fn daemon_options(url: &StoreUrl, settings: &DaemonSettings, purpose: Purpose<'_
         check_signatures: !matches!(purpose, Purpose::Write { check_signatures: false, .. }),
         log_dir: settings.log.clone().unwrap_or(DaemonStoreOptions::default().log_dir),
         ..DaemonStoreOptions::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(settings: &str) -> (u64, u64) {
+        let StoreKind::S3(settings) = StoreUrl::parse(&format!("s3://b?{settings}")).unwrap().url.kind else {
+            panic!("no S3 store");
+        };
+        let mut limits = Limits::default();
+        set_parts(&mut limits, &settings);
+        (limits.part_size, limits.multipart_threshold)
+    }
+
+    /// Also where somebody asks for just what Nix has as its default.
+    #[test]
+    fn parts_are_as_the_url_asks() {
+        let own = Limits::default();
+        assert_eq!(parts(""), (own.part_size, own.multipart_threshold));
+        assert_eq!(parts("multipart-chunk-size=5242880"), (5 << 20, own.multipart_threshold));
+        assert_eq!(parts("buffer-size=16M&multipart-threshold=104857600"), (16 << 20, 100 << 20));
+        assert_eq!(parts("multipart-upload=true"), (NIXS_PART, own.multipart_threshold));
+        assert_eq!(parts("multipart-upload=false&multipart-threshold=9M"), (own.part_size, LARGEST_PUT));
     }
 }

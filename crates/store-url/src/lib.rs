@@ -9,7 +9,7 @@
 //!
 //! let StoreKind::S3(s3) = &parsed.url.kind else { panic!("an S3 URL") };
 //! assert_eq!((s3.bucket.as_str(), s3.prefix.as_str()), ("my-cache", "team"));
-//! assert_eq!(s3.multipart_chunk_size, 16 << 20);
+//! assert_eq!(s3.multipart_chunk_size, Some(16 << 20));
 //! assert!(parsed.url.cache.parallel(), "zstd is compressed with several threads");
 //!
 //! // Oddities do not stop a URL from being used; the caller decides what to do with them.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use nars3_narinfo::Compression;
 use nars3_store_url::{
-    AddressingStyle, Endpoint, Host, Problem, S3Client, S3Settings, Scheme, ServerSideEncryption, StoreKind,
-    StoreUrl, ValueProblem, Warning,
+    AddressingError, AddressingStyle, Endpoint, Host, Problem, S3Client, S3Settings, Scheme,
+    ServerSideEncryption, StoreKind, StoreUrl, ValueProblem, Warning,
 };
 
 fn parse(text: &str) -> StoreUrl {
@@ -81,9 +81,15 @@ fn defaults_are_nixs() {
     let settings = s3("s3://test-bucket");
     assert_eq!((settings.region.as_str(), settings.scheme), ("us-east-1", Scheme::Https));
     assert_eq!((settings.profile, settings.endpoint, settings.storage_class), (None, None, None));
-    assert_eq!((settings.multipart_chunk_size, settings.multipart_threshold), (5_242_880, 104_857_600));
+    assert_eq!((settings.multipart_chunk_size, settings.multipart_threshold), (None, None));
     assert_eq!(settings.transfer.connect_timeout, Some(Duration::from_secs(15)));
     assert_eq!((settings.transfer.retry_attempts, settings.transfer.retry_delay.as_millis()), (5, 100));
+}
+
+#[test]
+fn another_servers_region_has_any_name() {
+    let settings = s3("s3://b?endpoint=h&region=Room:12!");
+    assert_eq!(settings.region, "Room:12!");
 }
 
 #[test]
@@ -101,7 +107,7 @@ fn settings_of_s3_are_typed() {
     assert_eq!((&authority.host, authority.port), (&Host::Name("localhost".to_owned()), Some(9000)));
     assert_eq!((settings.scheme, settings.addressing_style), (Scheme::Http, AddressingStyle::Path));
     assert_eq!(settings.multipart_upload, Some(true));
-    assert_eq!((settings.multipart_chunk_size, settings.multipart_threshold), (8 << 20, 1 << 30));
+    assert_eq!((settings.multipart_chunk_size, settings.multipart_threshold), (Some(8 << 20), Some(1 << 30)));
     assert_eq!(settings.storage_class.as_deref(), Some("GLACIER"));
     assert_eq!(settings.sse, Some(ServerSideEncryption::Kms));
     assert_eq!(settings.object_tags, [("team", "a&b"), ("x", "")].map(|(n, v)| (n.to_owned(), v.to_owned())));
@@ -264,7 +270,25 @@ fn errors_point_at_the_piece_that_is_wrong() {
         ("file://host/x", 7, "host", Problem::UnexpectedHost { scheme: "file" }),
         ("local:x", 6, "x", Problem::RelativeUrlPath { scheme: "local" }),
         ("s3://b?region=", 14, "", setting("region", ValueProblem::Empty)),
-        ("s3://b?region=a/b", 14, "a/b", setting("region", ValueProblem::NotAName)),
+        (
+            "s3://b?region=a/b",
+            7,
+            "region",
+            Problem::Addressing(AddressingError::RegionInSignature { region: "a/b".to_owned() }),
+        ),
+        (
+            "s3://b?region=a:b",
+            7,
+            "region",
+            Problem::Addressing(AddressingError::RegionInHost { region: "a:b".to_owned() }),
+        ),
+        (
+            "s3://b?endpoint=h&region=%C3%A4",
+            18,
+            "region",
+            Problem::Addressing(AddressingError::RegionInSignature { region: "ä".to_owned() }),
+        ),
+        ("s3://b?storage-class=a/b", 21, "a/b", setting("storage-class", ValueProblem::NotAName)),
         ("s3://b?profile=%", 15, "%", Problem::InvalidPercentEncoding),
         ("s3://b?profile=%ff", 15, "\u{fffd}", Problem::NotUtf8),
         ("s3://b?profile=a%0Ab", 15, "a\nb", setting("profile", ValueProblem::ControlCharacter)),

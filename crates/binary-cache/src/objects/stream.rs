@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::upload::{AbortOnDrop, part_size};
-use super::{Answer, Kind, Objects, answer};
+use super::{Answer, Kind, Objects, answer, limit};
 use crate::budget::Share;
 
 /// What whoever makes the bytes has to say.
@@ -29,9 +29,16 @@ pub(crate) struct PartUpload {
 }
 
 impl Objects {
-    /// Begins to write `key` in parts; `None` when the store cannot do that.
-    pub(crate) async fn begin_parts(&self, key: &str, kind: Kind) -> Result<Option<PartUpload>, StoreError> {
+    /// Begins to write `key`, an object of `size` bytes, in parts; `None` when the store cannot do that.
+    pub(crate) async fn begin_parts(
+        &self,
+        key: &str,
+        kind: Kind,
+        size: u64,
+    ) -> Result<Option<PartUpload>, StoreError> {
         let path = self.path(key)?;
+        limit::check(size, self.part_size(size), self.upload_memory.total())
+            .map_err(|error| self.failed(format!("write '{path}' in parts"), error))?;
         if self.keeps_headers.load(Ordering::Relaxed)
             && let Some(upload) = self.begin_parts_with(&path, self.headers(kind)).await?
         {

@@ -13,7 +13,7 @@ use object_store::path::Path;
 use object_store::{Attributes, MultipartUpload, PutMultipartOptions};
 use tokio::task::JoinSet;
 
-use super::{Answer, Kind, Mode, Objects, Written, answer};
+use super::{Answer, Kind, Mode, Objects, Written, answer, limit};
 
 /// The most parts an object may have in S3.
 const MOST_PARTS: u64 = 10_000;
@@ -156,6 +156,10 @@ impl Objects {
         headers: Attributes,
     ) -> Result<bool, StoreError> {
         let failed = |error: BoxError| self.failed(format!("write '{path}' in parts"), error);
+        if let Source::File { size, .. } = source {
+            let part = part_size(*size, self.limits.part_size);
+            limit::check(*size, part, self.upload_memory.total()).map_err(|error| failed(error.into()))?;
+        }
         let options = PutMultipartOptions { attributes: headers, ..PutMultipartOptions::default() };
         let begun = match self.store.put_multipart_opts(path, options).await {
             Ok(begun) => begun,

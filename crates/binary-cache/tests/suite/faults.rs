@@ -518,6 +518,25 @@ async fn many_large_paths_at_once_share_little_memory() {
 }
 
 #[tokio::test]
+async fn a_part_that_memory_cannot_hold_is_refused_before_anything_is_sent() {
+    let store = memory();
+    let mut options = compressed_by(Compression::None);
+    options.limits.upload_memory = 128 * 1024;
+    options.limits.spool_memory = 64 * 1024;
+    options.limits.multipart_threshold = 128 * 1024;
+    let cache = open(&store, options).await;
+    let sample = Sample::file("large", &noise(300_000));
+    let error = stage_and_publish(&cache, &sample).await.unwrap_err();
+    let needed = sample.nar.len() as u64;
+    let words = error.with_causes();
+    assert!(
+        words.contains(&format!("{needed} bytes, and uploads may hold 131072 bytes of memory")),
+        "{words}"
+    );
+    assert_eq!(keys(&store).await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_level_beyond_the_memory_is_lowered_with_one_warning() {
     let store = memory();
     let warnings = Arc::new(Warnings::default());

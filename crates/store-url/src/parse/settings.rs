@@ -109,8 +109,11 @@ fn check(
             if address.fell_back_to_path {
                 warnings.push(Warning::DottedBucket { bucket: s3.bucket.clone() });
             }
-            let (threshold, chunk_size) = (s3.multipart_threshold, s3.multipart_chunk_size);
-            if s3.multipart_upload == Some(true) && threshold < chunk_size {
+            let chunk_size = s3.multipart_chunk_size.unwrap_or(LEAST_PART);
+            if let Some(threshold) = s3.multipart_threshold
+                && s3.multipart_upload == Some(true)
+                && threshold < chunk_size
+            {
                 warnings.push(Warning::ThresholdBelowChunkSize { threshold, chunk_size });
             }
         }
@@ -122,11 +125,15 @@ fn check(
     Ok(())
 }
 
+/// The least size of a part in S3, in bytes, the last one excepted; also Nix's default.
+const LEAST_PART: u64 = 5 << 20;
+
 /// Points at the setting that made the bucket impossible to address.
 fn addressing_error(error: AddressingError, reference: &Reference<'_>) -> StoreUrlError {
     let candidates: &[&str] = match &error {
         AddressingError::DottedBucket { .. } => &["addressing-style", "accelerate"],
         AddressingError::AddressWithVirtualStyle { .. } => &["endpoint"],
+        AddressingError::RegionInHost { .. } | AddressingError::RegionInSignature { .. } => &["region"],
         AddressingError::AccelerateWithPathStyle | AddressingError::AccelerateWithFips => &["accelerate"],
         AddressingError::AwsSettingWithEndpoint { setting } => &[setting],
     };

@@ -1,7 +1,7 @@
 //! Where a bucket is: the host and path that its requests go to.
 
 use super::{Endpoint, S3Settings};
-use crate::authority::{Authority, Host};
+use crate::authority::{Authority, Host, is_name_char};
 use crate::http_url::{HttpUrl, Scheme};
 
 /// How the bucket's name gets into a request (Nix HEAD `s3-url.hh`).
@@ -48,6 +48,22 @@ pub enum AddressingError {
         /// The endpoint's host.
         host: Host,
     },
+    /// AWS's hosts have the region in their names.
+    #[error(
+        "region `{region}` cannot be part of a host of AWS, expected only letters, digits, `.`, `_` and `-`"
+    )]
+    RegionInHost {
+        /// The region.
+        region: String,
+    },
+    /// A signature names the region, in a header of ASCII.
+    #[error(
+        "region `{region}` cannot be signed for, expected visible characters of ASCII other than `/` and `,`"
+    )]
+    RegionInSignature {
+        /// The region.
+        region: String,
+    },
     /// Transfer acceleration knows hosts only.
     #[error("`accelerate=true` addresses buckets by host, expected `addressing-style=auto` or `virtual`")]
     AccelerateWithPathStyle,
@@ -81,6 +97,11 @@ impl S3Settings {
     /// # Errors
     /// If the settings contradict one another or the bucket's name.
     pub fn bucket_address(&self) -> Result<BucketAddress, AddressingError> {
+        let region = &self.region;
+        let can_be_signed = |character: char| character.is_ascii_graphic() && !matches!(character, '/' | ',');
+        if region.is_empty() || !region.chars().all(can_be_signed) {
+            return Err(AddressingError::RegionInSignature { region: region.clone() });
+        }
         match &self.endpoint {
             None => self.aws_address(),
             Some(endpoint) => self.endpoint_address(endpoint),
@@ -89,6 +110,9 @@ impl S3Settings {
 
     fn aws_address(&self) -> Result<BucketAddress, AddressingError> {
         let region = &self.region;
+        if !region.chars().all(is_name_char) {
+            return Err(AddressingError::RegionInHost { region: region.clone() });
+        }
         let domain = PARTITIONS
             .iter()
             .find_map(|(start, domain)| region.starts_with(start).then_some(*domain))

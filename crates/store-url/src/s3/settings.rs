@@ -66,10 +66,12 @@ pub struct S3Settings {
     pub s3_client: Option<S3Client>,
     /// `multipart-upload`: whether large objects are sent in parts. Unset, the caller chooses (in Nix: false).
     pub multipart_upload: Option<bool>,
-    /// `multipart-chunk-size`, once `buffer-size`: bytes of a part.
-    pub multipart_chunk_size: u64,
-    /// `multipart-threshold`: bytes from which an object is sent in parts.
-    pub multipart_threshold: u64,
+    /// `multipart-chunk-size`, once `buffer-size`: bytes of a part. Unset, the caller chooses (in Nix: 5 MiB).
+    pub multipart_chunk_size: Option<u64>,
+    /// `multipart-threshold`: bytes from which an object is sent in parts. Unset, the caller chooses (in Nix: 100 MiB).
+    pub multipart_threshold: Option<u64>,
+    /// `upload-memory`: bytes of memory for parts on their way. Unset, the caller chooses.
+    pub upload_memory: Option<u64>,
     /// `storage-class`; unset, the bucket's.
     pub storage_class: Option<String>,
     /// `sse`: server-side encryption; unset, the bucket's.
@@ -103,8 +105,9 @@ impl S3Settings {
             anonymous: false,
             s3_client: None,
             multipart_upload: None,
-            multipart_chunk_size: 5 << 20,
-            multipart_threshold: 100 << 20,
+            multipart_chunk_size: None,
+            multipart_threshold: None,
+            upload_memory: None,
             storage_class: None,
             sse: None,
             sse_kms_key_id: None,

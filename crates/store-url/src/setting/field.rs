@@ -38,7 +38,7 @@ macro_rules! optional {
     )+};
 }
 
-optional!(bool, i64, String, PathBuf, Endpoint, Compression, S3Client, ServerSideEncryption);
+optional!(bool, i64, u64, String, PathBuf, Endpoint, Compression, S3Client, ServerSideEncryption);
 
 impl Field for bool {
     fn read(text: &str, _: &Setting) -> Result<Self, ValueProblem> {

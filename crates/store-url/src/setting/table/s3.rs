@@ -26,9 +26,17 @@ const fn flag(name: &'static str, meaning: &'static str, slot: Slot) -> Setting 
     row(name, REACH, Nars3, Range::Boolean, meaning, slot).default("false")
 }
 
-pub(super) static ROWS: [Setting; 19] = [
+pub(super) static ROWS: [Setting; 20] = [
     row("profile", REACH, Nix2_29, Range::Text, "Profile of the AWS configuration files.", s3!(profile)),
-    row("region", REACH, Nix2_29, Range::Name, "Region of the bucket.", s3!(region)).default("us-east-1"),
+    row(
+        "region",
+        REACH,
+        Nix2_29,
+        Range::Text,
+        "Region of the bucket; any name beside `endpoint`, else one that can be part of a host.",
+        s3!(region),
+    )
+    .default("us-east-1"),
     row(
         "scheme",
         REACH,
@@ -69,19 +77,33 @@ pub(super) static ROWS: [Setting; 19] = [
         "Send large objects in parts. Default: as needed (Nix: false).",
         s3!(multipart_upload),
     ),
-    row("multipart-chunk-size", STORE, NixHead, PART_SIZE, "Size of a part.", s3!(multipart_chunk_size))
-        .aliases(&["buffer-size"])
-        .default("5242880")
-        .unit(Unit::Bytes),
+    row(
+        "multipart-chunk-size",
+        STORE,
+        NixHead,
+        PART_SIZE,
+        "Size of a part. Default: as memory and bandwidth want it (Nix: 5M).",
+        s3!(multipart_chunk_size),
+    )
+    .aliases(&["buffer-size"])
+    .unit(Unit::Bytes),
     row(
         "multipart-threshold",
         STORE,
         NixHead,
         Range::Integer { minimum: 0, maximum: u64::MAX },
-        "Size from which an object is sent in parts.",
+        "Size from which an object is sent in parts. Default: as memory and bandwidth want it (Nix: 100M).",
         s3!(multipart_threshold),
     )
-    .default("104857600")
+    .unit(Unit::Bytes),
+    row(
+        "upload-memory",
+        STORE,
+        Nars3,
+        Range::Integer { minimum: 5 << 20, maximum: u64::MAX },
+        "Memory for parts on their way, all together. A file whose parts are larger is refused. Default: 48M.",
+        s3!(upload_memory),
+    )
     .unit(Unit::Bytes),
     row(
         "storage-class",
