@@ -8,9 +8,7 @@ use nars3_s3::{S3Error, S3ErrorKind};
 /// What to do about the S3 error that `error` was caused by, if one was.
 pub(crate) fn of_s3(error: &anyhow::Error) -> Option<String> {
     if let Some(UploadLimit::Memory { needed, .. }) = error.chain().find_map(<dyn Error>::downcast_ref) {
-        return Some(format!(
-            "write upload-memory={needed} into the store URL, or more to --memory, if this machine has so much"
-        ));
+        return Some(format!("write upload-memory={needed} into the store URL, if this machine has so much"));
     }
     error.chain().find_map(s3_error).and_then(|error| of_s3_error(&error))
 }

@@ -74,11 +74,13 @@
 //! - `store`: storage class, tags and limits of objects.
 //! - `tls`: the provider of cryptography, `install_crypto_provider`, and authorities to trust.
 //! - `error`: `S3OpenError` and `S3Error`.
+//! - `inspect`: `Inspector`, requests about a bucket that are not about its objects.
 //! - `stats`: counters of requests.
 
 mod credentials;
 mod environment;
 mod error;
+mod inspect;
 mod open;
 #[cfg(feature = "rusoto")]
 mod rusoto;
@@ -88,9 +90,10 @@ mod store;
 mod tls;
 mod wire;
 
-pub use credentials::{CredentialsError, ProviderAttempt, Refusal};
+pub use credentials::{CredentialFacts, CredentialsError, ProviderAttempt, Refusal};
 pub use environment::{CredentialSource, Environment, StaticKeys};
 pub use error::{S3Error, S3ErrorKind, S3OpenError};
+pub use inspect::{BucketFacts, Identity, Inspector, PendingUpload, PendingUploads};
 pub use open::open;
 pub use server_copy::ServerCopy;
 pub use stats::{RequestCounts, RequestStats};

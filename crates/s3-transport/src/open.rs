@@ -33,12 +33,7 @@ pub async fn open(
     if settings.s3_client == Some(S3Client::Rusoto) && !cfg!(feature = "rusoto") {
         return Err(S3OpenError::ClientNotBuilt { client: "rusoto" });
     }
-    let address = settings.bucket_address()?;
-    let url = checked_url(address.url.to_string())?;
-    if address.fell_back_to_path {
-        tracing::debug!(bucket = settings.bucket, "the bucket's name has a dot, so it is addressed by path");
-    }
-    let (access, connector) = way(settings, environment).await?;
+    let Reach { url, access, connector } = Reach::of(settings, environment).await?;
     let client: Box<dyn ObjectStore> = match settings.s3_client {
         #[cfg(feature = "rusoto")]
         Some(S3Client::Rusoto) => rusoto(settings, access, &connector),
@@ -60,23 +55,42 @@ pub(crate) async fn connect(
     url: String,
     environment: &Environment,
 ) -> Result<AmazonS3, S3OpenError> {
-    let (_access, connector) = way(destination, environment).await?;
+    let Reach { connector, .. } = Reach::of(destination, environment).await?;
     client(settings, url, connector)
 }
 
-/// The credentials and the connections for a bucket.
-async fn way(settings: &S3Settings, environment: &Environment) -> Result<(Access, Connector), S3OpenError> {
-    let ca_bundle = match settings.transfer.ssl_cert_file.as_ref().or(environment.ca_bundle.as_ref()) {
-        Some(path) => Some(CaBundle::read(path).await?),
-        None => None,
-    };
-    let access = access(settings, environment, ca_bundle.as_ref()).await?;
-    let cache = match &access {
-        Access::Signed(cache) => Some(Arc::clone(cache)),
-        Access::Anonymous => None,
-    };
-    let connector = Connector::new(settings, ca_bundle.as_ref(), environment, cache).await?;
-    Ok((access, connector))
+/// What every client of a bucket needs: where it is, what to sign with, and an HTTP client.
+pub(crate) struct Reach {
+    /// The bucket's URL, without a slash at its end.
+    pub(crate) url: String,
+    pub(crate) access: Access,
+    pub(crate) connector: Connector,
+}
+
+impl Reach {
+    /// # Errors
+    /// As `open`.
+    pub(crate) async fn of(settings: &S3Settings, environment: &Environment) -> Result<Self, S3OpenError> {
+        let address = settings.bucket_address()?;
+        let url = checked_url(address.url.to_string())?;
+        if address.fell_back_to_path {
+            tracing::debug!(
+                bucket = settings.bucket,
+                "the bucket's name has a dot, so it is addressed by path"
+            );
+        }
+        let ca_bundle = match settings.transfer.ssl_cert_file.as_ref().or(environment.ca_bundle.as_ref()) {
+            Some(path) => Some(CaBundle::read(path).await?),
+            None => None,
+        };
+        let access = access(settings, environment, ca_bundle.as_ref()).await?;
+        let cache = match &access {
+            Access::Signed(cache) => Some(Arc::clone(cache)),
+            Access::Anonymous(_) => None,
+        };
+        let connector = Connector::new(settings, ca_bundle.as_ref(), environment, cache).await?;
+        Ok(Reach { url, access, connector })
+    }
 }
 
 /// The HTTP library takes it for granted that a URL can be parsed.
@@ -94,13 +108,13 @@ async fn access(
     ca_bundle: Option<&CaBundle>,
 ) -> Result<Access, S3OpenError> {
     if settings.anonymous || matches!(environment.credentials, CredentialSource::Anonymous) {
-        return Ok(Access::Anonymous);
+        return Ok(Access::Anonymous(Arc::new([])));
     }
     // A server that is not AWS has regions of its own, where there is no STS.
     let region = if settings.endpoint.is_none() { settings.region.as_str() } else { "us-east-1" };
     let profile = settings.profile.as_deref();
     let access = environment.registry.access(&environment.credentials, profile, region, ca_bundle).await?;
-    if matches!(access, Access::Anonymous) {
+    if matches!(access, Access::Anonymous(_)) {
         tracing::warn!(
             bucket = settings.bucket,
             "no AWS credentials are configured: requests will not be signed"

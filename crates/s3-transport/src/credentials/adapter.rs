@@ -21,7 +21,7 @@ impl CredentialProvider for Adapter {
         let error = match self.0.get().await {
             Found::Credentials(credentials) => return Ok(credentials),
             // There were some before: whoever took them away made a mistake, and unsigned requests would hide it.
-            Found::Nothing => CredentialsError { profile: None, attempts: Arc::new([]) },
+            Found::Nothing(attempts) => CredentialsError { profile: None, attempts },
             Found::Failed(error) => error,
         };
         Err(object_store::Error::Generic { store: "S3", source: Box::new(error) })

@@ -10,6 +10,7 @@ use futures::future::{BoxFuture, Shared};
 use object_store::aws::AwsCredential;
 
 use super::chain::Outcome;
+use super::error::ProviderAttempt;
 
 /// Credentials are renewed so long before they expire (or after three quarters of their life, if that is later): a
 /// request may be repeated for minutes with the signature that it began with.
@@ -44,12 +45,27 @@ struct State {
 #[derive(Clone)]
 pub(crate) enum Found {
     Credentials(Arc<AwsCredential>),
-    Nothing,
+    Nothing(Arc<[ProviderAttempt]>),
     Failed(super::CredentialsError),
+}
+
+/// What may be told of credentials: nothing that signs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct CredentialFacts {
+    /// Which provider they come from, in the words of `ProviderAttempt::provider`.
+    pub provider: &'static str,
+    /// The access key's id, which is no secret.
+    pub access_key_id: String,
+    /// Whether a session token comes with them, as with all temporary ones.
+    pub has_session_token: bool,
+    /// When they expire, where the provider says it.
+    pub expiry: Option<SystemTime>,
 }
 
 struct Kept {
     credentials: Arc<AwsCredential>,
+    provider: &'static str,
     expiry: Option<SystemTime>,
     renew_at: Option<SystemTime>,
 }
@@ -86,6 +102,18 @@ impl CredentialCache {
         flight.await
     }
 
+    /// What is remembered, without what is secret.
+    pub(crate) fn facts(&self) -> Option<CredentialFacts> {
+        let state = self.state();
+        let kept = state.kept.as_ref()?;
+        Some(CredentialFacts {
+            provider: kept.provider,
+            access_key_id: kept.credentials.key_id.clone(),
+            has_session_token: kept.credentials.token.is_some(),
+            expiry: kept.expiry,
+        })
+    }
+
     /// Drops what is remembered: the server says that it is no longer valid.
     pub(crate) fn forget(&self) {
         self.state().kept = None;
@@ -97,13 +125,13 @@ impl CredentialCache {
         let mut state = self.state();
         state.flight = None;
         match outcome {
-            Outcome::Credentials(credentials) => {
-                let kept = keep(&credentials, now);
+            Outcome::Credentials(credentials, provider) => {
+                let kept = keep(&credentials, provider, now);
                 let found = Found::Credentials(Arc::clone(&kept.credentials));
                 state.kept = Some(kept);
                 found
             }
-            Outcome::Nothing => Found::Nothing,
+            Outcome::Nothing(tried) => Found::Nothing(tried),
             Outcome::Failed(error) => match &mut state.kept {
                 Some(kept) if kept.is_valid(now) => {
                     tracing::warn!(%error, "cannot renew AWS credentials yet, those at hand are still valid");
@@ -123,10 +151,10 @@ impl CredentialCache {
 /// A lookup from start to end. It does not keep the cache alive, in which it is kept itself.
 async fn fly(lookup: BoxFuture<'static, Outcome>, cache: Weak<CredentialCache>) -> Found {
     let outcome = lookup.await;
-    cache.upgrade().map_or(Found::Nothing, |cache| cache.land(outcome))
+    cache.upgrade().map_or_else(|| Found::Nothing(Arc::new([])), |cache| cache.land(outcome))
 }
 
-fn keep(credentials: &Credentials, now: SystemTime) -> Kept {
+fn keep(credentials: &Credentials, provider: &'static str, now: SystemTime) -> Kept {
     let expiry = credentials.expiry();
     let renew_at = expiry.map(|expiry| {
         let life = expiry.duration_since(now).unwrap_or_default();
@@ -137,7 +165,7 @@ fn keep(credentials: &Credentials, now: SystemTime) -> Kept {
         secret_key: credentials.secret_access_key().to_owned(),
         token: credentials.session_token().map(str::to_owned),
     };
-    Kept { credentials: Arc::new(credentials), expiry, renew_at }
+    Kept { credentials: Arc::new(credentials), provider, expiry, renew_at }
 }
 
 impl fmt::Debug for CredentialCache {

@@ -10,6 +10,7 @@ use aws_config::BehaviorVersion;
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
 use aws_config::imds;
+use aws_config::imds::client::error::{ImdsError, TokenError};
 use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::{self, ProfileFileCredentialsProvider, ProfileFileRegionProvider};
@@ -18,8 +19,11 @@ use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError as ProviderError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
 use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::region::Region;
+use reqwest::header::HeaderValue;
 
 use super::error::{CredentialsError, ProviderAttempt, Refusal};
 use super::http::{self, Proxy};
@@ -55,9 +59,10 @@ pub(super) struct Chain {
 /// The answer of a whole chain.
 #[derive(Clone, Debug)]
 pub(super) enum Outcome {
-    Credentials(Credentials),
-    /// No provider is configured.
-    Nothing,
+    /// What to sign with, and the provider that has it.
+    Credentials(Credentials, &'static str),
+    /// No provider is configured; what each of them said.
+    Nothing(Arc<[ProviderAttempt]>),
     Failed(CredentialsError),
 }
 
@@ -196,21 +201,25 @@ impl Chain {
         let mut attempts = Vec::new();
         for (provider, inner) in &self.providers {
             let error = match inner.provide_credentials().await {
-                Ok(credentials) => {
+                Ok(credentials) if can_be_sent(&credentials) => {
                     tracing::debug!(provider, "loaded AWS credentials");
-                    return Outcome::Credentials(credentials);
+                    return Outcome::Credentials(credentials, provider);
                 }
+                Ok(_) => ProviderError::invalid_configuration(
+                    "the access key or the session token has characters that no HTTP header can hold",
+                ),
                 Err(error) => error,
             };
+            let nothing_there = is_no_instance(&error);
             let attempt = self.attempt(provider, &error);
             tracing::debug!(provider, refusal = ?attempt.refusal, reason = attempt.reason, "no AWS credentials");
             attempts.push(attempt);
-            if !matches!(error, ProviderError::CredentialsNotLoaded(_)) {
+            if !matches!(error, ProviderError::CredentialsNotLoaded(_)) && !nothing_there {
                 break;
             }
         }
         if attempts.iter().all(|attempt| attempt.refusal == Refusal::NotConfigured) {
-            return Outcome::Nothing;
+            return Outcome::Nothing(attempts.into());
         }
         Outcome::Failed(CredentialsError { profile: self.profile.clone(), attempts: attempts.into() })
     }
@@ -235,10 +244,29 @@ impl Chain {
                 }
             }
             ProviderError::CredentialsNotLoaded(_) => Refusal::NotConfigured,
+            error if is_no_instance(error) => Refusal::NotConfigured,
             _ => Refusal::Failed,
         };
         ProviderAttempt { provider, refusal, reason }
     }
+}
+
+/// Whether instance metadata refused the token that comes before everything else (status 4xx). Nobody has configured this
+/// provider: it is asked at its well-known address, where other clouds, and AWS where metadata is turned off, say no. A
+/// token that was given, or a server that fails, is another matter: then there may well be a role.
+fn is_no_instance(error: &ProviderError) -> bool {
+    let imds = error.source().and_then(|cause| cause.downcast_ref::<ImdsError>());
+    let Some(refused @ ImdsError::FailedToLoadToken(_)) = imds else { return false };
+    let answer =
+        refused.source().and_then(|cause| cause.downcast_ref::<SdkError<TokenError, HttpResponse>>());
+    let status = answer.and_then(|answer| answer.raw_response()).map(|raw| raw.status().as_u16());
+    status.is_some_and(|status| (400..500).contains(&status))
+}
+
+/// Whether credentials fit into headers. The clients below take it for granted.
+fn can_be_sent(credentials: &Credentials) -> bool {
+    let fits = |text: &str| HeaderValue::from_str(text).is_ok();
+    fits(credentials.access_key_id()) && credentials.session_token().is_none_or(fits)
 }
 
 /// An error and its causes, without saying anything twice.

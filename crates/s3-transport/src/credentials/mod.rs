@@ -15,6 +15,7 @@ mod registry;
 
 pub(crate) use adapter::Adapter;
 pub(crate) use cache::CredentialCache;
+pub use cache::CredentialFacts;
 #[cfg(feature = "rusoto")]
 pub(crate) use cache::Found;
 pub use error::{CredentialsError, ProviderAttempt, Refusal};

@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::cache::{CredentialCache, Found, Lookup};
 use super::chain::{Chain, ChainSettings, Outcome};
+use super::error::ProviderAttempt;
 use crate::S3OpenError;
 use crate::environment::CredentialSource;
 use crate::tls::CaBundle;
@@ -19,8 +20,8 @@ use crate::tls::CaBundle;
 pub(crate) enum Access {
     /// Signed, with credentials from here.
     Signed(Arc<CredentialCache>),
-    /// Unsigned: nothing is configured.
-    Anonymous,
+    /// Unsigned: nothing is configured. What each provider said that was asked.
+    Anonymous(Arc<[ProviderAttempt]>),
 }
 
 /// What distinguishes one set of credentials from another.
@@ -70,7 +71,7 @@ async fn decide(settings: ChainSettings) -> Result<Access, S3OpenError> {
     let cache = CredentialCache::new(lookup(settings, first));
     match cache.get().await {
         Found::Credentials(_) => Ok(Access::Signed(cache)),
-        Found::Nothing => Ok(Access::Anonymous),
+        Found::Nothing(tried) => Ok(Access::Anonymous(tried)),
         Found::Failed(error) => Err(S3OpenError::Credentials(error)),
     }
 }
@@ -96,7 +97,7 @@ async fn ask(slot: &Mutex<Option<Arc<Chain>>>, settings: &ChainSettings) -> Outc
     };
     let outcome = chain.load().await;
     // Providers of profiles remember their errors, so a chain that failed is not asked twice.
-    let keep = matches!(outcome, Outcome::Credentials(_)).then_some(chain);
+    let keep = matches!(outcome, Outcome::Credentials(..)).then_some(chain);
     *slot.lock().unwrap_or_else(PoisonError::into_inner) = keep;
     outcome
 }

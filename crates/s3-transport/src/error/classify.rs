@@ -34,7 +34,7 @@ impl S3Error {
                 return described;
             }
             if error.source().is_none()
-                && let Some(answer) = Answer::find(&error.to_string())
+                && let Some(answer) = find_answer(&error.to_string())
             {
                 described.take_answer(answer);
                 return described;
@@ -45,7 +45,6 @@ impl S3Error {
     }
 
     /// What an answer stands for; the key is what the request was about.
-    #[cfg(feature = "rusoto")]
     pub(crate) fn of_answer(answer: Answer, key: Option<String>) -> S3Error {
         let mut described = S3Error { key, ..S3Error::new(S3ErrorKind::Other) };
         described.take_answer(answer);
@@ -68,6 +67,20 @@ impl S3Error {
         self.attempts = answer.attempts;
         self.elapsed = answer.elapsed;
     }
+}
+
+/// The facts of a refusal in the words of an error that has no cause.
+fn find_answer(text: &str) -> Option<Answer> {
+    Answer::find(text).or_else(|| of_batch(text))
+}
+
+/// One object of a batch was not deleted: object_store keeps S3's code in its words only.
+fn of_batch(text: &str) -> Option<Answer> {
+    let rest = text.strip_prefix("DeleteObjects request failed for key ")?;
+    let (rest, code) = rest.strip_suffix(')')?.rsplit_once(" (code: ")?;
+    let message = rest.split_once(": ").map(|(_, message)| message.to_owned());
+    let operation = Some(Operation::DeleteObjects);
+    Some(Answer { operation, code: Some(code.to_owned()), message, ..Answer::default() })
 }
 
 fn key_of(error: &Error) -> Option<String> {
@@ -214,6 +227,15 @@ mod tests {
         assert_eq!(kind(get, 400, "AuthorizationHeaderMalformed", Some("eu-west-1")), elsewhere);
         assert_eq!(kind(Operation::HeadObject, 400, "", Some("eu-west-1")), elsewhere);
         assert_eq!(kind(Operation::HeadObject, 301, "", Some("eu-west-1")), elsewhere);
+    }
+
+    #[test]
+    fn an_object_of_a_batch_that_was_not_deleted_has_its_code() {
+        let text = "DeleteObjects request failed for key a (b): Access Denied. (code: AccessDenied)";
+        let error = Error::Generic { store: "S3", source: text.into() };
+        let described = S3Error::of(&error);
+        assert_eq!(described.kind, S3ErrorKind::Forbidden { action: Some("s3:DeleteObject") });
+        assert_eq!(described.message.as_deref(), Some("Access Denied."));
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl ProvideAwsCredentials for Provider {
                 return Ok(AwsCredentials::new(key, secret, found.token.clone(), None));
             }
             // There were some before: whoever took them away made a mistake, and unsigned requests would hide it.
-            Found::Nothing => CredentialsError { profile: None, attempts: Arc::new([]) },
+            Found::Nothing(attempts) => CredentialsError { profile: None, attempts },
             Found::Failed(error) => error,
         };
         let text = RusotoCredentialsError::new(error.to_string());

@@ -287,6 +287,82 @@ fn a_role_is_assumed_with_the_source_profile() {
     assert_eq!(sts.requests()[0].signed_by(), Some("AKIDUPLOAD"));
 }
 
+/// A metadata service with a role.
+fn instance() -> Scripted {
+    Scripted::start(|request| match request.target.as_str() {
+        "/latest/api/token" => Answer::new(200, "t").with("x-aws-ec2-metadata-token-ttl-seconds", "21600"),
+        "/latest/meta-data/iam/security-credentials/" => Answer::new(200, "the-role"),
+        _ => Answer::new(200, temporary("ASIAINSTANCE")),
+    })
+}
+
+#[test]
+fn a_role_is_assumed_with_the_credential_source() {
+    let (sts, instance) = (sts(), instance());
+    let container = Scripted::start(|_| Answer::new(200, temporary("ASIACONTAINER")));
+    let (metadata, uri) = (instance.url(), format!("{}/get", container.url()));
+    let [id, secret] = ENVIRONMENT_KEYS;
+    for (source, variables, signed_by) in [
+        ("Environment", vec![id, secret], "AKIDENV"),
+        (
+            "Ec2InstanceMetadata",
+            vec![
+                ("AWS_EC2_METADATA_DISABLED", "false"),
+                ("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.as_str()),
+            ],
+            "ASIAINSTANCE",
+        ),
+        ("EcsContainer", vec![("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri.as_str())], "ASIACONTAINER"),
+    ] {
+        let config =
+            format!("[profile by-source]\nrole_arn = arn:aws:iam::1:role/r\ncredential_source = {source}\n");
+        let files = Files::new(&config, "");
+        let (config, sts_url) = (files.path("config"), sts.url());
+        let mut all = vec![
+            ("AWS_CONFIG_FILE", config.as_str()),
+            ("AWS_ENDPOINT_URL_STS", sts_url.as_str()),
+            ("TEST_PROFILE", "by-source"),
+        ];
+        all.extend(variables);
+        assert_eq!(in_child(&all), Ok(Some("ASIAAssumeRole".to_owned())), "{source}");
+        assert_eq!(sts.requests().last().unwrap().signed_by(), Some(signed_by), "{source}");
+    }
+}
+
+#[test]
+fn a_profile_may_have_a_web_identity() {
+    let sts = sts();
+    let files = Files::new("", "");
+    std::fs::write(files.path("token"), "the-web-token").unwrap();
+    let config = format!(
+        "[profile web]\nrole_arn = arn:aws:iam::1:role/r\nweb_identity_token_file = {}\n",
+        files.path("token")
+    );
+    std::fs::write(files.path("config"), config).unwrap();
+    let signer = in_child(&[
+        ("AWS_CONFIG_FILE", &files.path("config")),
+        ("AWS_ENDPOINT_URL_STS", &sts.url()),
+        ("TEST_PROFILE", "web"),
+    ]);
+    assert_eq!(signer, Ok(Some("ASIAAssumeRoleWithWebIdentity".to_owned())));
+}
+
+/// As EKS does it: the token is in a file, because it changes.
+#[test]
+fn a_containers_token_may_be_in_a_file() {
+    let service = Scripted::start(|request| match request.header("authorization") {
+        Some("the-pod-token") => Answer::new(200, temporary("ASIAPOD")),
+        _ => Answer::new(401, "{}"),
+    });
+    let files = Files::new("", "");
+    std::fs::write(files.path("token"), "the-pod-token").unwrap();
+    let signer = in_child(&[
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/v1/credentials", service.url())),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &files.path("token")),
+    ]);
+    assert_eq!(signer, Ok(Some("ASIAPOD".to_owned())));
+}
+
 #[test]
 fn a_web_identity_is_exchanged_for_a_role() {
     let sts = sts();
@@ -371,6 +447,33 @@ fn instance_metadata_is_asked_in_its_second_version() {
         ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &service.url()),
     ]);
     assert_eq!(signer, Ok(Some("ASIAINSTANCE".to_owned())));
+}
+
+#[test]
+fn metadata_that_refuses_a_token_is_none_and_metadata_that_fails_is_an_error() {
+    let instance = |status: u16| {
+        let service = Scripted::start(move |_| Answer::new(status, "no"));
+        in_child(&[
+            ("AWS_EC2_METADATA_DISABLED", "false"),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &service.url()),
+            ("AWS_MAX_ATTEMPTS", "1"),
+        ])
+    };
+    for status in [400, 403, 404] {
+        assert_eq!(instance(status), Ok(None), "{status}");
+    }
+    // A role whose credentials cannot be had is no reason to go on without.
+    let service = Scripted::start(|request| match request.target.as_str() {
+        "/latest/api/token" => Answer::new(200, "t").with("x-aws-ec2-metadata-token-ttl-seconds", "21600"),
+        "/latest/meta-data/iam/security-credentials/" => Answer::new(200, "the-role"),
+        _ => Answer::new(403, "no"),
+    });
+    let words = in_child(&[
+        ("AWS_EC2_METADATA_DISABLED", "false"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &service.url()),
+    ])
+    .unwrap_err();
+    assert!(words.contains("instance metadata: "), "{words}");
 }
 
 const SSO_CONFIG: &str = "

@@ -8,6 +8,7 @@ mod conformance;
 mod credentials;
 mod errors;
 mod faults;
+mod needs;
 mod requests;
 mod retries;
 #[cfg(feature = "rusoto")]

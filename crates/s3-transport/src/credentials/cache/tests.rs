@@ -24,7 +24,7 @@ fn pass(seconds: u64) {
 
 fn expiring_in(key: &str, seconds: u64) -> Outcome {
     let expiry = now() + Duration::from_secs(seconds);
-    Outcome::Credentials(Credentials::new(key, "secret", None, Some(expiry), "test"))
+    Outcome::Credentials(Credentials::new(key, "secret", None, Some(expiry), "test"), "test")
 }
 
 fn failed() -> Outcome {
@@ -54,7 +54,7 @@ fn scripted(outcomes: impl IntoIterator<Item = Outcome>) -> (Arc<CredentialCache
 fn key(found: &Found) -> &str {
     match found {
         Found::Credentials(credentials) => &credentials.key_id,
-        Found::Nothing => "nothing",
+        Found::Nothing(_) => "nothing",
         Found::Failed(_) => "failed",
     }
 }
@@ -73,7 +73,7 @@ async fn credentials_are_kept_until_shortly_before_they_expire() {
 
 #[tokio::test]
 async fn credentials_without_expiry_are_kept_for_good() {
-    let forever = Outcome::Credentials(Credentials::new("forever", "secret", None, None, "test"));
+    let forever = Outcome::Credentials(Credentials::new("forever", "secret", None, None, "test"), "test");
     let (cache, lookups) = scripted([forever]);
     cache.get().await;
     pass(1_000_000_000);
