@@ -207,6 +207,7 @@ async fn execute(command: Command, context: &Context) -> CliResult {
         Command::Add(args) => commands::add::run(args, context).await,
         Command::PathInfo(args) => commands::path_info::run(args, context).await,
         Command::Store(args) => commands::store::run(args, context).await,
+        Command::Doctor(args) => Box::pin(commands::doctor::run(args, context)).await,
         Command::Log(args) => commands::store::show_log(&args, context).await,
         // `without_stores` has run all others.
         _ => Ok(()),

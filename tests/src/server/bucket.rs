@@ -99,6 +99,14 @@ impl Bucket {
             r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":"*","Action":[{actions}],"Resource":["arn:aws:s3:::{}/*"]}}]}}"#,
             self.name
         );
+        self.set_policy(&policy)
+    }
+
+    /// Gives the bucket this policy, a document of IAM.
+    ///
+    /// # Errors
+    /// When the server refuses it.
+    pub fn set_policy(&self, policy: &str) -> Result<()> {
         self.expect(&[200, 204], "PUT", "", "policy=", policy.as_bytes())?;
         Ok(())
     }
@@ -200,6 +208,29 @@ impl Bucket {
         let body = String::from_utf8(self.expect(&[200], "GET", "", &query, b"")?.body)?;
         let ids = body.split("<UploadId>").skip(1).filter_map(|rest| rest.split("</UploadId>").next());
         Ok(ids.map(str::to_owned).collect())
+    }
+
+    /// Begins an upload in parts, as a writer does that is killed afterwards.
+    ///
+    /// # Errors
+    /// When the server refuses it.
+    pub fn begin_upload(&self, key: &str) -> Result<()> {
+        self.expect(&[200], "POST", key, "uploads=", b"")?;
+        Ok(())
+    }
+
+    /// The keys of uploads in parts that are neither complete nor aborted.
+    ///
+    /// # Errors
+    /// When the server refuses to list them.
+    pub fn pending_uploads(&self) -> Result<Vec<String>> {
+        let body = self.expect(&[200], "GET", "", "uploads=", b"")?.body;
+        let body = String::from_utf8(body).context("a listing is not UTF-8")?;
+        let keys = body.split("<Upload>").skip(1).map(|upload| {
+            let key = upload.split_once("<Key>").and_then(|(_, rest)| rest.split_once("</Key>"));
+            key.map(|(key, _)| key.to_owned()).with_context(|| format!("an upload has no key: {upload}"))
+        });
+        keys.collect()
     }
 
     fn expect(

@@ -6,6 +6,7 @@ mod budget;
 mod cache_directory;
 mod concurrent;
 mod copy_options;
+mod doctor;
 mod ends;
 mod faults;
 mod incremental;
@@ -14,12 +15,16 @@ mod manual;
 mod matrix;
 mod memory;
 mod midway;
+mod policies;
 mod pull;
 mod push;
 mod readme;
 mod refuse;
 mod refuse_everywhere;
 mod resume;
+#[path = "../../../crates/s3-transport/tests/suite/support/scripted.rs"]
+#[allow(dead_code, clippy::unwrap_used, reason = "shared with the tests of the S3 clients")]
+mod scripted;
 mod secret_key;
 mod server;
 mod setup;

@@ -1,11 +1,13 @@
 //! The command line as types. Names follow Nix's own commands, so that hands already know them.
 
 mod copy;
+mod doctor;
 mod keys_and_hashes;
 mod nar;
 mod store;
 
 pub(crate) use copy::{AddArgs, CopyArgs, PathInfoArgs};
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use keys_and_hashes::{HashArgs, HashCommand, HashConvertArgs, HashPathArgs, KeyArgs, KeyCommand};
 pub(crate) use nar::{NarArgs, NarCommand};
 pub(crate) use store::{
@@ -75,6 +77,8 @@ pub(crate) enum Command {
     PathInfo(PathInfoArgs),
     /// Look into a store, and look after a cache
     Store(StoreArgs),
+    /// Find out why a bucket does not work, and what to change
+    Doctor(DoctorArgs),
     /// Print the log of a build
     Log(LogArgs),
     /// Make and convert signing keys

@@ -2,6 +2,7 @@
 
 pub(crate) mod add;
 pub(crate) mod copy;
+pub(crate) mod doctor;
 pub(crate) mod generated;
 pub(crate) mod hash;
 pub(crate) mod key;
