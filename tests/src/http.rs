@@ -70,6 +70,9 @@ impl Client {
             request = request.header(*name, *value);
         }
         if let Some(signer) = signer {
+            if signer.service == "sts" {
+                request = request.header("content-type", "application/x-www-form-urlencoded");
+            }
             let unsigned = Unsigned { method, host: &self.authority, path, query, body };
             for (name, value) in signer.headers(&unsigned, SystemTime::now()) {
                 request = request.header(name, value);

@@ -9,6 +9,8 @@ use sha2::{Digest, Sha256};
 /// An access key, its secret, and the region that signatures name.
 #[derive(Clone)]
 pub(crate) struct Signer {
+    /// `s3`, or `sts` for temporary keys.
+    pub(crate) service: &'static str,
     pub(crate) access_key: String,
     pub(crate) secret_key: String,
     pub(crate) region: String,
@@ -35,11 +37,11 @@ impl Signer {
             "{}\n{}\n{}\nhost:{}\nx-amz-content-sha256:{body_hash}\nx-amz-date:{time}\n\nhost;x-amz-content-sha256;x-amz-date\n{body_hash}",
             request.method, request.path, request.query, request.host,
         );
-        let scope = format!("{day}/{}/s3/aws4_request", self.region);
+        let scope = format!("{day}/{}/{}/aws4_request", self.region, self.service);
         let text =
             format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hex(&Sha256::digest(canonical.as_bytes())));
         let secret = format!("AWS4{}", self.secret_key);
-        let key = [day, &self.region, "s3", "aws4_request"]
+        let key = [day, &self.region, self.service, "aws4_request"]
             .iter()
             .fold(secret.into_bytes(), |key, part| hmac(&key, part.as_bytes()).to_vec());
         let signature = hex(&hmac(&key, text.as_bytes()));

@@ -7,6 +7,7 @@ mod bucket;
 mod embedded;
 mod minio;
 mod seaweedfs;
+mod sts;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -17,6 +18,7 @@ use tokio::runtime::Runtime;
 pub use self::bucket::{Access, Bucket, Object};
 pub use self::minio::find as find_minio;
 pub use self::seaweedfs::find as find_seaweedfs;
+pub use self::sts::TemporaryKeys;
 use crate::http::Client;
 use crate::sigv4::Signer;
 
@@ -211,6 +213,7 @@ impl S3Server {
 
     fn signer(&self) -> Signer {
         Signer {
+            service: "s3",
             access_key: self.settings.access_key.clone(),
             secret_key: self.settings.secret_key.clone(),
             region: self.settings.region.clone(),

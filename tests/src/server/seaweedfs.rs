@@ -107,6 +107,7 @@ impl Process {
         let mut process = Self { child, ports, _data: data };
         let client = Client::new(Arc::clone(runtime), &authority)?;
         let signer = Signer {
+            service: "s3",
             access_key: settings.access_key.clone(),
             secret_key: settings.secret_key.clone(),
             region: settings.region.clone(),

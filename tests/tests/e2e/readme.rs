@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use nars3_tests::nars3::Nars3;
 
 /// The documents whose commands users copy.
-const DOCUMENTS: [&str; 2] = ["README.md", "CONTRIBUTING.md"];
+const DOCUMENTS: [&str; 3] = ["README.md", "CONTRIBUTING.md", "docs/s3.md"];
 
 #[test]
 fn every_command_that_is_shown_exists_with_its_options() -> Result<()> {
