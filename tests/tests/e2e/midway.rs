@@ -16,8 +16,8 @@ use crate::ends::{End, Kind, World};
 /// comes first.
 const MID_UPLOAD: u64 = 20_000;
 
-/// The same of a download, whose requests are small: some narinfos, or some NARs, have come.
-const MID_DOWNLOAD: [u64; 2] = [2500, 4500];
+/// The same of a download, whose requests are small, of some 450 bytes each: some narinfos, or some NARs, have come.
+const MID_DOWNLOAD: [u64; 2] = [1500, 3000];
 
 /// A copy that stands still.
 struct Stalled {
@@ -121,7 +121,7 @@ fn a_collector_takes_nothing_away_that_was_found_there() -> Result<()> {
         let (source, destination) = (world.filled(Kind::S3)?, world.empty(to)?);
         world.copy(&source, &destination, &[&world.closure.library])?.success().with_context(at)?;
         // Behind the narinfos, all of which are asked for first.
-        let stalled = Stalled::start(&world, &source, &destination, 4000)?;
+        let stalled = Stalled::start(&world, &source, &destination, 3000)?;
         collect_garbage(&world, &destination).with_context(at)?;
         stalled.finish()?.success().with_context(at)?;
         world.judge(&destination).with_context(at)?;
