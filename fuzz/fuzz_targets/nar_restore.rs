@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use nars3_nar::{DumpOptions, NarChecker, RestoreOptions, Trailing, dump, restore};
+use nars3_nar::{DumpOptions, Encoder, NarChecker, RestoreOptions, Trailing, dump, restore};
 
 const HACK: &[u8] = b"~nix~case~hack~";
 
@@ -49,6 +49,26 @@ fn nar(bytes: &[u8]) -> Option<&[u8]> {
     checker.is_finished().then(|| &bytes[..size])
 }
 
+/// The NAR's root in a directory behind a file so long that the rest is written by another thread than reads it.
+fn behind_a_long_file(nar: &[u8]) -> Vec<u8> {
+    const ROOT: usize = 24;
+    let mut encoder = Encoder::new(Vec::new());
+    encoder.directory().expect("a vector takes everything");
+    encoder.entry(b"a").expect("a vector takes everything");
+    encoder.regular_from(false, 300 << 10, std::io::repeat(7)).expect("a vector takes everything");
+    encoder.entry(b"b").expect("a vector takes everything");
+    encoder.symlink(b"x").expect("a vector takes everything");
+    encoder.end_directory().expect("a vector takes everything");
+    let whole = encoder.finish().expect("a vector takes everything");
+    // The symlink's own node, and what closes entry and directory after it.
+    let mut link = Encoder::new(Vec::new());
+    link.symlink(b"x").expect("a vector takes everything");
+    let link = link.finish().expect("a vector takes everything");
+    let node = &link[ROOT..];
+    let at = whole.windows(node.len()).rposition(|window| window == node).expect("it was just put there");
+    [&whole[..at], nar.get(ROOT..).unwrap_or_default(), &whole[at + node.len()..]].concat()
+}
+
 fuzz_target!(|bytes: &[u8]| {
     let directory = tempfile::tempdir_in(if Path::new("/dev/shm").exists() { "/dev/shm" } else { "/tmp" })
         .expect("a temporary directory");
@@ -63,6 +83,24 @@ fuzz_target!(|bytes: &[u8]| {
     let before = surroundings(directory.path(), &target);
     let unchanged =
         || assert_eq!(before, surroundings(directory.path(), &target), "something beside the target changed");
+
+    // Read and written by two threads at once. Seldom: it is long.
+    if bytes.len() % 16 == 0 && bytes.starts_with(b"\x0d\0\0\0\0\0\0\0nix-archive-1\0\0\0") {
+        let long = behind_a_long_file(bytes);
+        let restored = restore(&mut long.as_slice(), &target, &RestoreOptions::default());
+        unchanged();
+        match (&restored, nar(&long)) {
+            (Ok(_), Some(nar)) => {
+                assert!(nar.len() == long.len(), "bytes after the NAR");
+                assert!(dumped(&target, false) == nar, "another NAR comes back");
+            }
+            (Ok(_), None) => panic!("restored what is no NAR"),
+            (Err(error), whole) => assert!(whole.is_none_or(|nar| nar.len() < long.len()), "refused: {error}"),
+        }
+        if target.is_dir() {
+            fs::remove_dir_all(&target).expect("the directory is ours");
+        }
+    }
 
     // As it comes, and with everything that changes how files come to be.
     let plain = RestoreOptions { trailing: Trailing::LeaveUnread, ..RestoreOptions::default() };

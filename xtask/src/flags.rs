@@ -23,6 +23,7 @@ Usage: cargo xtask TASK
   fuzz                 Run the fuzz targets
       --minutes N      Time for each target [default: a smoke run]
       --target NAME    Only this target
+      --coverage       How far each target comes without help, with its dictionary, with its seeds
 ";
 
 /// What to do.
@@ -74,6 +75,8 @@ pub(crate) struct FuzzOptions {
     /// `None` is a smoke run.
     pub(crate) minutes: Option<u32>,
     pub(crate) target: Option<String>,
+    /// Not to find mistakes, but to see how far the fuzzer comes.
+    pub(crate) coverage: bool,
 }
 
 pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Task> {
@@ -132,6 +135,7 @@ fn fuzz(mut arguments: impl Iterator<Item = String>) -> Result<FuzzOptions> {
                 );
             }
             "--target" => options.target = Some(value(&option, &mut arguments)?),
+            "--coverage" => options.coverage = true,
             other => bail!("unexpected argument '{other}' of task 'fuzz'"),
         }
     }
@@ -162,8 +166,8 @@ mod tests {
             of("test --server embedded --require minio,nix,root --full").unwrap(),
             Task::Test(options)
         );
-        let options = FuzzOptions { minutes: Some(5), target: Some("nar".to_owned()) };
-        assert_eq!(of("fuzz --minutes 5 --target nar").unwrap(), Task::Fuzz(options));
+        let options = FuzzOptions { minutes: Some(5), target: Some("nar".to_owned()), coverage: true };
+        assert_eq!(of("fuzz --minutes 5 --target nar --coverage").unwrap(), Task::Fuzz(options));
         assert_eq!(of("").unwrap(), Task::Help);
     }
 

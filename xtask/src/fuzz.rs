@@ -3,6 +3,8 @@
 //! The targets are in `fuzz/`, a workspace of its own. Their committed corpus is only read; what a run finds goes to
 //! `target/fuzz-corpus`. A target finds the words of its format in a dictionary.
 
+mod coverage;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -23,11 +25,23 @@ pub(crate) fn run(options: &FuzzOptions) -> Result<()> {
     if cmd!(shell, "cargo fuzz --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
         bail!("cargo-fuzz is not installed: cargo install cargo-fuzz --version 0.13.2 --locked");
     }
+    // cargo-fuzz would mend a stale lock file in silence.
+    let manifest = project::root().join("fuzz/Cargo.toml");
+    cmd!(shell, "cargo metadata --locked --quiet --format-version 1 --manifest-path {manifest}")
+        .ignore_stdout()
+        .quiet()
+        .run()
+        .context(
+            "fuzz/Cargo.lock does not fit the crates: run `cargo update --workspace` in fuzz/, and commit it",
+        )?;
+    if options.coverage {
+        return coverage::compare(&shell, &targets);
+    }
     let limit = options
         .minutes
         .map_or_else(|| SMOKE_RUNS.to_owned(), |minutes| format!("-max_total_time={}", minutes * 60));
     for target in &targets {
-        let committed = project::root().join("fuzz/corpus").join(target);
+        let committed = committed_corpus(target);
         let found = project::target_directory().join("fuzz-corpus").join(target);
         shell.create_dir(&found)?;
         let corpora = std::iter::once(found).chain(committed.is_dir().then_some(committed));
@@ -51,6 +65,11 @@ fn targets(wanted: Option<&str>) -> Result<Vec<String>> {
     let targets: Vec<String> = names.filter(|name| wanted.is_none_or(|wanted| wanted == name)).collect();
     ensure!(!targets.is_empty(), "no fuzz target is called '{}'", wanted.unwrap_or_default());
     Ok(targets)
+}
+
+/// The seeds of a target, which may be missing.
+fn committed_corpus(target: &str) -> PathBuf {
+    project::root().join("fuzz/corpus").join(target)
 }
 
 /// The dictionary of a target's own name, or of the format that its name begins with: `nar.dict` for `nar_decode`.

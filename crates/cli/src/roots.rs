@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use nars3_nar::{Decoder, Event};
 use nars3_nix_store::derivation_outputs;
 use nars3_store_api::{NarReader, Store};
-use nars3_store_path::{StoreDir, StorePath};
+use nars3_store_path::{DerivedPathError, OutputsSpec, StoreDir, StorePath};
 
 use crate::args::CopyArgs;
 use crate::commands::path_info::all_paths;
@@ -62,27 +62,16 @@ fn is_derivation(path: &StorePath) -> bool {
     path.name().ends_with(".drv")
 }
 
-/// Which outputs are wanted.
-#[derive(Debug, PartialEq, Eq)]
-enum Outputs {
-    All,
-    Named(Vec<String>),
-}
-
 /// `PATH^out,dev` and `PATH^*` in their two parts; `None` for a text without `^`. A store path has none in it.
-fn with_outputs(text: &Path) -> CliResult<Option<(PathBuf, Outputs)>> {
+fn with_outputs(text: &Path) -> CliResult<Option<(PathBuf, OutputsSpec)>> {
     let Some((path, outputs)) = text.to_str().and_then(|text| text.rsplit_once('^')) else { return Ok(None) };
     if outputs.contains('/') {
         return Ok(None);
     }
-    let outputs = match outputs {
-        "*" => Outputs::All,
-        names => Outputs::Named(names.split(',').map(str::to_owned).collect()),
-    };
-    if matches!(&outputs, Outputs::Named(names) if names.iter().any(String::is_empty)) {
-        return Err(CliError::new(format!("'{}' names an output without a name", text.display()))
-            .hint("write DERIVATION^out, DERIVATION^out,dev or DERIVATION^*"));
-    }
+    let outputs = outputs.parse().map_err(|error: DerivedPathError| {
+        CliError::new(format!("'{}' asks for no outputs: {error}", text.display()))
+            .hint("write DERIVATION^out, DERIVATION^out,dev or DERIVATION^*")
+    })?;
     Ok(Some((PathBuf::from(path), outputs)))
 }
 
@@ -105,11 +94,11 @@ async fn deriver(path: StorePath, source: &dyn Store) -> CliResult<StorePath> {
     Ok(deriver.clone())
 }
 
-async fn outputs_of(path: &StorePath, wanted: &Outputs, source: &dyn Store) -> CliResult<Vec<StorePath>> {
+async fn outputs_of(path: &StorePath, wanted: &OutputsSpec, source: &dyn Store) -> CliResult<Vec<StorePath>> {
     let known = read_outputs(path, source).await?;
     let chosen: Vec<StorePath> = match wanted {
-        Outputs::All => known.iter().map(|(_, output)| output.clone()).collect(),
-        Outputs::Named(names) => {
+        OutputsSpec::All => known.iter().map(|(_, output)| output.clone()).collect(),
+        OutputsSpec::Names(names) => {
             let find = |name: &String| {
                 let found = known.iter().find(|(known, _)| known == name).map(|(_, output)| output.clone());
                 found.ok_or_else(|| {
@@ -179,8 +168,8 @@ mod tests {
         assert_eq!(split("/nix/store/x.drv"), None);
         assert_eq!(split("/odd^directory/x"), None);
         let path = PathBuf::from("/nix/store/x.drv");
-        assert_eq!(split("/nix/store/x.drv^*"), Some((path.clone(), Outputs::All)));
-        let named = Outputs::Named(vec!["out".to_owned(), "dev".to_owned()]);
+        assert_eq!(split("/nix/store/x.drv^*"), Some((path.clone(), OutputsSpec::All)));
+        let named = OutputsSpec::names(["out", "dev"]).unwrap();
         assert_eq!(split("/nix/store/x.drv^out,dev"), Some((path, named)));
         for text in ["x.drv^", "x.drv^out,", "x.drv^,"] {
             assert!(with_outputs(Path::new(text)).is_err(), "{text}");

@@ -5,13 +5,15 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
 use nars3_nar::{
-    ContentHashError, ContentHasher, Decoder, DumpOptions, Encoder, ListingError, ListingSink, NarChecker,
-    RestoreOptions, RestoreSink, dump, hash_path,
+    ContentHashError, ContentHasher, Decoder, DumpOptions, Encoder, Limits, ListingError, ListingSink,
+    Member, NarChecker, RestoreOptions, RestoreSink, dump, hash_path, list, restore,
 };
+use nars3_narinfo::Node;
 use nars3_store_path::{Algorithm, ContentAddressMethod};
 
 /// The variables by which a test tells its own copy what to do.
@@ -42,6 +44,40 @@ fn operate(operation: &str, path: &Path) {
                 let mut decoder = Decoder::new(reader);
                 while decoder.next().unwrap().is_some() {}
             });
+        }
+        "member" => {
+            // The NAR of one file: the contents stand between these words and padding, which a member does not read.
+            let mut nar = Vec::new();
+            let mut encoder = Encoder::new(&mut nar);
+            encoder.regular(false, 8).unwrap();
+            encoder.contents(&[0; 8]).unwrap();
+            encoder.finish().unwrap();
+            let offset = list(nar.as_slice(), Limits::nix()).unwrap();
+            let Node::Regular { nar_offset: Some(offset), .. } = offset.root else { panic!("{offset:?}") };
+            let size = path.metadata().unwrap().len() - offset;
+            let node = Node::Regular { size, executable: false, nar_offset: Some(offset) };
+            let file = File::options().read(true).write(true).open(path).unwrap();
+            file.write_all_at(&size.to_le_bytes(), offset - 8).unwrap();
+            let mut member = Member::open(&file, &node).unwrap();
+            assert_eq!(io::copy(&mut member, &mut io::sink()).unwrap(), size);
+            file.write_all_at(&[0; 8], offset - 8).unwrap();
+        }
+        "encode" => {
+            let mut encoder = Encoder::new(io::sink());
+            let size = path.metadata().unwrap().len();
+            encoder.regular_from(false, size, File::open(path).unwrap()).unwrap();
+            encoder.finish().unwrap();
+        }
+        "restore from a pipe" => {
+            let target = path.with_extension("restored");
+            let (mut reader, mut writer) = io::pipe().unwrap();
+            std::thread::scope(|scope| {
+                scope.spawn(move || dump(path, &mut writer, &options).unwrap());
+                let restored = RestoreOptions { sparse: true, ..RestoreOptions::default() };
+                restore(&mut reader, &target, &restored).unwrap();
+            });
+            assert_eq!(target.metadata().unwrap().len(), path.metadata().unwrap().len());
+            fs::remove_file(target).unwrap();
         }
         "restore" => {
             let target = path.with_extension("restored");
@@ -151,6 +187,36 @@ fn memory_is_bounded_whatever_a_small_download_unpacks_to() {
     }
 }
 
+/// Whether the long forms are wanted.
+fn full() -> bool {
+    std::env::var_os("NARS3_FULL").is_some_and(|value| !value.is_empty() && value != "0")
+}
+
+/// A hole is not read like data. So there is data too, as much as fits into a CI machine's memory.
+#[test]
+fn memory_is_the_same_for_files_that_hold_something() {
+    let shared = Path::new("/dev/shm");
+    let directory = if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap();
+    let path = directory.path().join("file");
+    let mut file = File::create(&path).unwrap();
+    let block: Vec<u8> =
+        (0..1 << 20).map(|number: u32| (number.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect();
+    let mut small = Vec::new();
+    for size in [10, 512] {
+        while file.metadata().unwrap().len() < size << 20 {
+            file.write_all(&block).unwrap();
+        }
+        let peaks =
+            ["dump", "hash", "restore from a pipe"].map(|operation| (operation, peak(operation, &path)));
+        if small.is_empty() {
+            small = peaks.to_vec();
+        }
+        for ((operation, large), (_, small)) in peaks.iter().zip(&small) {
+            assert!(*large < small + NOISE, "{operation}: {large} KiB for {size} MiB, {small} for 10 MiB");
+        }
+    }
+}
+
 #[test]
 fn memory_is_the_same_for_files_of_any_size() {
     let directory = tempfile::tempdir().unwrap();
@@ -161,11 +227,21 @@ fn memory_is_the_same_for_files_of_any_size() {
         file.set_len(size).unwrap();
         peak(operation, &path)
     };
-    for operation in ["dump", "hash", "check", "list", "content hash", "decode", "restore"] {
+    for operation in [
+        "dump",
+        "hash",
+        "check",
+        "list",
+        "content hash",
+        "decode",
+        "member",
+        "encode",
+        "restore",
+        "restore from a pipe",
+    ] {
         let small = measure(operation, 10 << 20);
-        // Those that look at every byte are left out of the largest, for the sake of an unoptimised build; the bench
-        // has them.
-        let thorough = matches!(operation, "check" | "list" | "content hash");
+        // Those that look at every byte take long for the largest in an unoptimised build.
+        let thorough = matches!(operation, "check" | "list" | "content hash") && !full();
         for size in [1_u64 << 30, 8 << 30].into_iter().take(if thorough { 1 } else { 2 }) {
             let large = measure(operation, size);
             assert!(large < small + NOISE, "{operation}: {large} KiB for {size} bytes, {small} for 10 MiB");

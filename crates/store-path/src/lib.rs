@@ -34,6 +34,7 @@
 //! - `nix32`: the base-32 encoding of Nix by itself, without allocation where wanted.
 //! - `ContentAddress` and `store_path_for`: `text:`, `fixed:` and `fixed:r:`, and the store path that follows.
 //! - `Signature`, `SecretKey`, `PublicKey`, `PublicKeys`, `path_fingerprint`: what a signature signs, sign, verify.
+//! - `DerivedPath`, `OutputsSpec`: store paths and outputs of derivations, as `….drv^out,dev` on a command line.
 //! - `DrvOutput` and `Realisation` (Nix up to 2.34), `BuildTraceKey` and `BuildTraceEntry` (since 2.35):
 //!   realisations, their fingerprints and their JSON.
 //!
@@ -48,6 +49,7 @@
 
 mod base64;
 mod content_address;
+mod derived_path;
 mod fingerprint;
 mod hash;
 mod json;
@@ -60,13 +62,14 @@ mod store_path;
 mod text;
 
 pub use content_address::{ContentAddress, ContentAddressError, ContentAddressMethod, UnknownMethod};
+pub use derived_path::{DerivedPath, DerivedPathError, OutputsSpec};
 pub use fingerprint::{FingerprintError, path_fingerprint};
 pub use hash::{Algorithm, Hash, HashError, HashFormat, Hasher, UnknownAlgorithm, UnknownHashFormat};
 pub use json::JsonShapeError;
 pub use make_path::{MakePathError, store_path_for};
 pub use nix32::Nix32Error;
 pub use realisation::{
-    BuildTraceEntry, BuildTraceKey, DrvOutput, DrvOutputError, Realisation, RealisationError,
+    BuildTraceEntry, BuildTraceKey, DrvOutput, DrvOutputError, MAX_SIGNATURES, Realisation, RealisationError,
 };
 pub use signature::{KeyError, PublicKey, PublicKeys, SecretKey, Signature};
 pub use store_dir::{StoreDir, StoreDirError};

@@ -14,6 +14,7 @@ use serde_json::Value;
 pub use build_trace::{BuildTraceEntry, BuildTraceKey};
 pub use drv_output::{DrvOutput, DrvOutputError};
 pub use error::RealisationError;
+pub use signatures::MAX_SIGNATURES;
 
 use crate::json::{self, JsonShapeError};
 use crate::signature::{PublicKeys, SecretKey, Signature};

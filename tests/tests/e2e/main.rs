@@ -16,6 +16,7 @@ mod matrix;
 mod memory;
 mod midway;
 mod policies;
+mod nar_command;
 mod pull;
 mod push;
 mod readme;

@@ -12,6 +12,7 @@ mod upload;
 mod window;
 mod write;
 
+use std::str::Utf8Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -177,7 +178,7 @@ impl Objects {
         let Some(document) = self.document(key, limit).await? else { return Ok(None) };
         match String::from_utf8(document.body.into()) {
             Ok(text) => Ok(Some(text)),
-            Err(error) => Err(self.corrupt(key, error)),
+            Err(error) => Err(self.corrupt(key, not_text(error.as_bytes(), error.utf8_error()))),
         }
     }
 
@@ -284,4 +285,17 @@ impl Objects {
 /// The Content-Encoding that an object came with; empty if none.
 fn content_encoding(found: &GetResult) -> String {
     found.attributes.get(&Attribute::ContentEncoding).map(|value| value.to_string()).unwrap_or_default()
+}
+
+/// Where in a document the first bytes are that are no text, and what stands around them.
+fn not_text(bytes: &[u8], error: Utf8Error) -> String {
+    let (before, after) = bytes.split_at_checked(error.valid_up_to()).unwrap_or((bytes, &[]));
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |position| position + 1);
+    let shown =
+        [before.get(start..).unwrap_or_default(), after.get(..after.len().min(8)).unwrap_or_default()]
+            .concat();
+    let shown: String = String::from_utf8_lossy(&shown).chars().take(100).collect();
+    let shown = shown.escape_debug();
+    format!("line {line} is no text, expected UTF-8: '{shown}', at byte {}", before.len())
 }

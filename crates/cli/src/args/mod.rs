@@ -9,7 +9,7 @@ mod store;
 pub(crate) use copy::{AddArgs, CopyArgs, PathInfoArgs};
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use keys_and_hashes::{HashArgs, HashCommand, HashConvertArgs, HashPathArgs, KeyArgs, KeyCommand};
-pub(crate) use nar::{NarArgs, NarCommand};
+pub(crate) use nar::{LimitsArgs, NarArgs, NarCommand};
 pub(crate) use store::{
     LogArgs, StoreArgs, StoreCatArgs, StoreCommand, StoreCopyLogArgs, StoreCopyRealisationsArgs,
     StoreCopySigsArgs, StoreDeleteArgs, StoreInfoArgs, StoreInitArgs, StoreLsArgs, StoreSignArgs,

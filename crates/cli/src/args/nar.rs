@@ -1,8 +1,10 @@
 //! `nars3 nar …`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use nars3_nar::Limits;
 
 #[derive(Debug, Args)]
 pub(crate) struct NarArgs {
@@ -17,11 +19,21 @@ pub(crate) enum NarCommand {
     DumpPath {
         /// The file or directory
         path: PathBuf,
+        #[command(flatten)]
+        limits: LimitsArgs,
+        /// Take off the suffixes that tell names apart which differ only in case, as Nix does on macOS
+        #[arg(long)]
+        case_hack: bool,
     },
     /// Unpack a NAR from standard input
     Restore {
         /// Where to; must not exist
         path: PathBuf,
+        #[command(flatten)]
+        limits: LimitsArgs,
+        /// Give names that differ only in case from another one a suffix, as Nix does on macOS
+        #[arg(long)]
+        case_hack: bool,
     },
     /// List what is inside a NAR
     Ls {
@@ -29,7 +41,7 @@ pub(crate) enum NarCommand {
         nar: PathBuf,
         /// The path inside it
         #[arg(default_value = "/")]
-        path: String,
+        path: OsString,
         /// Show types, sizes and symlink targets
         #[arg(short, long)]
         long: bool,
@@ -42,12 +54,30 @@ pub(crate) enum NarCommand {
         /// Print JSON in the shape of a .ls file
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        limits: LimitsArgs,
     },
-    /// Print a file that is inside a NAR
+    /// Print a file that is inside a NAR, which is read to its end and checked
     Cat {
         /// The NAR, uncompressed
         nar: PathBuf,
         /// The path inside it
-        path: String,
+        path: OsString,
+        #[command(flatten)]
+        limits: LimitsArgs,
     },
+}
+
+/// What is accepted of a NAR.
+#[derive(Copy, Clone, Debug, Args)]
+pub(crate) struct LimitsArgs {
+    /// Take directories deeper than 64 levels and longer names and symlink targets, which Nix refuses since 2026
+    #[arg(long)]
+    no_limits: bool,
+}
+
+impl LimitsArgs {
+    pub(crate) fn limits(self) -> Limits {
+        if self.no_limits { Limits::none() } else { Limits::nix() }
+    }
 }

@@ -37,7 +37,7 @@ pub(crate) fn print_listing(listing: &Listing, inside: &str, shown: &str, style:
 }
 
 /// How a node that was asked for itself is called.
-pub(crate) fn name_of(shown: &str) -> &str {
+fn name_of(shown: &str) -> &str {
     let name = shown.trim_end_matches('/');
     if name.is_empty() { "/" } else { name }
 }

@@ -1,7 +1,9 @@
 //! `nars3 nar …`.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nars3_nar::{
@@ -9,50 +11,58 @@ use nars3_nar::{
     RestoreOptions, Trailing,
 };
 
-use super::listing::{ListingStyle, Shape, name_of, print_line, print_listing};
-use crate::args::{NarArgs, NarCommand};
+use super::listing::{ListingStyle, Shape, print_line, print_listing};
+use crate::args::{LimitsArgs, NarArgs, NarCommand};
 use crate::error::{CliError, CliResult, ResultExt};
 use crate::output::Output;
 
 pub(crate) fn run(args: NarArgs) -> CliResult {
     match args.command {
-        NarCommand::DumpPath { path } => dump(&path),
-        NarCommand::Restore { path } => restore(&path),
-        NarCommand::Ls { nar, path, long, recursive, directory, json } => {
-            ls(&nar, &path, ListingStyle { long, recursive, directory, json })
+        NarCommand::DumpPath { path, limits, case_hack } => dump(&path, limits, case_hack),
+        NarCommand::Restore { path, limits, case_hack } => restore(&path, limits, case_hack),
+        NarCommand::Ls { nar, path, long, recursive, directory, json, limits } => {
+            ls(&nar, &path, ListingStyle { long, recursive, directory, json }, limits.limits())
         }
-        NarCommand::Cat { nar, path } => {
+        NarCommand::Cat { nar, path, limits } => {
             let mut output = Output::stdout();
-            print_file(open(&nar)?, &nar, &path, &mut output)?;
+            print_file(open(&nar)?, &nar, &path, limits.limits(), &mut output)?;
             output.finish()
         }
     }
 }
 
-fn dump(path: &Path) -> CliResult {
+fn dump(path: &Path, limits: LimitsArgs, case_hack: bool) -> CliResult {
     let mut output = Output::stdout();
-    nars3_nar::dump(path, &mut output, &DumpOptions::default())?;
+    let options = DumpOptions { limits: limits.limits(), case_hack };
+    nars3_nar::dump(path, &mut output, &options)?;
     output.finish()
 }
 
-fn restore(path: &Path) -> CliResult {
-    // What follows the NAR is left unread, as `nix-store --restore` leaves it.
-    let options = RestoreOptions { trailing: Trailing::LeaveUnread, ..RestoreOptions::default() };
+fn restore(path: &Path, limits: LimitsArgs, case_hack: bool) -> CliResult {
+    // What follows the NAR does not matter, as to `nix-store --restore`.
+    let options = RestoreOptions {
+        limits: limits.limits(),
+        case_hack,
+        trailing: Trailing::Ignore,
+        ..RestoreOptions::default()
+    };
     nars3_nar::restore(&mut std::io::stdin().lock(), path, &options)?;
     Ok(())
 }
 
-fn ls(nar: &Path, path: &str, style: ListingStyle) -> CliResult {
+fn ls(nar: &Path, path: &OsStr, style: ListingStyle, limits: Limits) -> CliResult {
     let file = open(nar)?;
     if style.json {
-        let listing = nars3_nar::list(file, Limits::default()).map_err(|error| match error {
+        let listing = nars3_nar::list(file, limits).map_err(|error| match error {
             ListingError::Format(error) => not_a_nar(error, nar),
             error => in_context(error, "list", nar),
         })?;
-        return print_listing(&listing, path.trim_matches('/'), path, style);
+        // A listing is JSON, so its names are text.
+        let text = path.to_str().ok_or_else(|| missing(path, nar))?;
+        return print_listing(&listing, text.trim_matches('/'), text, style);
     }
     let mut output = Output::stdout();
-    print_entries(file, nar, path, style, &mut output)?;
+    print_entries(file, nar, path, style, limits, &mut output)?;
     output.finish()
 }
 
@@ -65,12 +75,13 @@ fn open(nar: &Path) -> CliResult<File> {
 fn print_entries(
     reader: impl Read,
     nar: &Path,
-    path: &str,
+    path: &OsStr,
     style: ListingStyle,
+    limits: Limits,
     output: &mut impl Write,
 ) -> CliResult {
     let inside = in_nar(path);
-    let mut decoder = Decoder::new(reader);
+    let mut decoder = Decoder::with_limits(reader, limits);
     let mut found = false;
     let mut list_contents = false;
     while let Some(event) = decoder.next().map_err(|error| unreadable(error, nar))? {
@@ -87,7 +98,7 @@ fn print_entries(
             found = true;
             list_contents = matches!(shape, Shape::Directory) && !style.directory;
             if !list_contents {
-                print_line(output, shape, name_of(path).as_bytes(), style)?;
+                print_line(output, shape, name_in(path), style)?;
             }
         } else if list_contents
             && let Some(below) = below(&here, &inside)
@@ -102,9 +113,15 @@ fn print_entries(
 
 /// Prints the regular file at `path` of a NAR as it streams by. The rest of the NAR is read as well, so that a damaged
 /// one is noticed.
-fn print_file(reader: impl Read, nar: &Path, path: &str, output: &mut impl Write) -> CliResult {
+fn print_file(
+    reader: impl Read,
+    nar: &Path,
+    path: &OsStr,
+    limits: Limits,
+    output: &mut impl Write,
+) -> CliResult {
     let inside = in_nar(path);
-    let mut decoder = Decoder::new(reader);
+    let mut decoder = Decoder::with_limits(reader, limits);
     let mut found = false;
     while let Some(event) = decoder.next().map_err(|error| unreadable(error, nar))? {
         let other = match event {
@@ -117,21 +134,31 @@ fn print_file(reader: impl Read, nar: &Path, path: &str, output: &mut impl Write
             continue;
         }
         if let Some(other) = other {
-            let message = format!("'{path}' in '{}' is not a regular file but a {other}", nar.display());
+            let message =
+                format!("'{}' in '{}' is not a regular file but a {other}", path.display(), nar.display());
             return Err(CliError::new(message));
         }
         found = true;
         std::io::copy(&mut decoder.contents(), output)
-            .context(|| format!("cannot print '{path}' in '{}'", nar.display()))?;
+            .context(|| format!("cannot print '{}' in '{}'", path.display(), nar.display()))?;
     }
     decoder.finish().map_err(|error| unreadable(error, nar))?;
     if found { Ok(()) } else { Err(missing(path, nar)) }
 }
 
+/// How the node at a path that was asked for is called.
+fn name_in(path: &OsStr) -> &[u8] {
+    let mut name = path.as_bytes();
+    while let Some(shorter) = name.strip_suffix(b"/") {
+        name = shorter;
+    }
+    if name.is_empty() { b"/" } else { name }
+}
+
 /// A path as the person typed it in the form that events have it: without superfluous slashes.
-fn in_nar(path: &str) -> Vec<u8> {
-    let names: Vec<_> = path.split('/').filter(|name| !name.is_empty()).collect();
-    names.join("/").into_bytes()
+fn in_nar(path: &OsStr) -> Vec<u8> {
+    let names: Vec<_> = path.as_bytes().split(|&byte| byte == b'/').filter(|name| !name.is_empty()).collect();
+    names.join(&b'/')
 }
 
 /// What comes after `directory` in `path`, if it lies in there.
@@ -139,8 +166,8 @@ fn below<'p>(path: &'p [u8], directory: &[u8]) -> Option<&'p [u8]> {
     if directory.is_empty() { Some(path) } else { path.strip_prefix(directory)?.strip_prefix(b"/") }
 }
 
-fn missing(path: &str, nar: &Path) -> CliError {
-    CliError::new(format!("'{path}' does not exist in '{}'", nar.display()))
+fn missing(path: &OsStr, nar: &Path) -> CliError {
+    CliError::new(format!("'{}' does not exist in '{}'", path.display(), nar.display()))
 }
 
 fn unreadable(error: DecodeError, nar: &Path) -> CliError {
@@ -191,13 +218,20 @@ mod tests {
     fn listed(path: &str, style: ListingStyle) -> CliResult<Vec<u8>> {
         let mut output = Vec::new();
         // A slice cannot seek, as a pipe cannot.
-        print_entries(sample().as_slice(), Path::new("x.nar"), path, style, &mut output)?;
+        print_entries(
+            sample().as_slice(),
+            Path::new("x.nar"),
+            OsStr::new(path),
+            style,
+            Limits::nix(),
+            &mut output,
+        )?;
         Ok(output)
     }
 
-    fn printed(nar: &[u8], path: &str) -> CliResult<Vec<u8>> {
+    fn printed(nar: &[u8], path: &(impl AsRef<OsStr> + ?Sized)) -> CliResult<Vec<u8>> {
         let mut output = Vec::new();
-        print_file(nar, Path::new("x.nar"), path, &mut output)?;
+        print_file(nar, Path::new("x.nar"), path.as_ref(), Limits::nix(), &mut output)?;
         Ok(output)
     }
 
@@ -205,6 +239,7 @@ mod tests {
     fn a_file_is_printed_whatever_the_names_beside_it() {
         assert_eq!(printed(&sample(), "/bin/run").unwrap(), b"#!sh");
         assert_eq!(printed(&sample(), "bin//run/").unwrap(), b"#!sh");
+        assert_eq!(printed(&sample(), OsStr::from_bytes(b"\xff")).unwrap(), b"odd");
         for (path, message) in [
             ("/bin", "'/bin' in 'x.nar' is not a regular file but a directory"),
             ("/bin2", "'/bin2' in 'x.nar' is not a regular file but a symlink"),

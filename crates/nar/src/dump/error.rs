@@ -35,7 +35,7 @@ pub enum DumpError {
         change: Change,
     },
     /// The tree is deeper than the limits allow.
-    #[error("`{}` is more than {limit} nodes deep, the most that fits into a NAR", .path.display())]
+    #[error("`{}` is more than {limit} nodes deep, the most that newer Nix reads from a NAR", .path.display())]
     TooDeep {
         /// The file or directory that is too deep.
         path: PathBuf,

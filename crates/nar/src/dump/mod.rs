@@ -33,9 +33,11 @@ pub struct DumpOptions {
 /// # What goes unnoticed
 ///
 /// A change is found by comparing each file's size, mode, times of modification and of status change before and after
-/// it is read, and each directory's times before and after it is listed. So nothing is known of
+/// it is read, and each directory's times before it is listed, after that, and when all in it is dumped. So nothing is
+/// known of
 ///
-/// - what happens to a file or a directory when its turn is over or has not come: the tree is not a snapshot;
+/// - what happens to a file when its turn is over or has not come, and to a directory when all of it is dumped: the
+///   tree is not a snapshot;
 /// - writes so soon after one another that the file system gives them the same time (some milliseconds on Linux before
 ///   6.13, seconds on FAT), and writes through a memory mapping that was written to before, whose time the system may
 ///   record only later;

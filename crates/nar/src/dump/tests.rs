@@ -114,6 +114,13 @@ fn a_file_that_gets_a_hard_link_is_the_same_file() {
 }
 
 #[test]
+fn a_file_that_comes_after_its_directory_was_listed_is_an_error() {
+    let (path, change) = change_meanwhile(|tree| fs::write(tree.join("c"), "late").unwrap());
+    assert_eq!(path, Path::new(""));
+    assert!(matches!(change, Change::Modified));
+}
+
+#[test]
 fn a_file_that_vanishes_is_an_error() {
     let (path, change) = change_meanwhile(|tree| fs::remove_file(tree.join("b")).unwrap());
     assert_eq!((path.as_path(), change), (Path::new("b"), Change::Vanished));

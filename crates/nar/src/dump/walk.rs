@@ -54,8 +54,19 @@ struct Walk<'w, S> {
 /// An open directory.
 struct Level {
     entries: std::vec::IntoIter<Entry>,
+    /// When it had last changed as it was listed.
+    listed: Times,
     /// The name on disk of the entry being dumped.
     current: Option<CString>,
+}
+
+/// The times at which a directory or its entries were last changed: seconds and nanoseconds of either.
+#[derive(Copy, Clone, Eq, PartialEq)]
+struct Times(i64, u64, i64, u64);
+
+fn times(directory: BorrowedFd<'_>) -> io::Result<Times> {
+    let stat = rustix::fs::fstat(directory)?;
+    Ok(Times(stat.st_mtime, stat.st_mtime_nsec, stat.st_ctime, stat.st_ctime_nsec))
 }
 
 impl<S: BlockSink> Walk<'_, S> {
@@ -136,23 +147,17 @@ impl<S: BlockSink> Walk<'_, S> {
     /// Begins with a directory.
     fn enter(&mut self, directory: OwnedFd) -> Result<(), DumpError> {
         self.put(wire::DIRECTORY)?;
-        let entries = self.sorted_entries(directory.as_fd())?;
+        let (entries, listed) = self.sorted_entries(directory.as_fd())?;
         self.open.push(directory).map_err(|error| self.failed("examining", error))?;
-        self.levels.push(Level { entries: entries.into_iter(), current: None });
+        self.levels.push(Level { entries: entries.into_iter(), listed, current: None });
         Ok(())
     }
 
-    fn sorted_entries(&self, directory: BorrowedFd<'_>) -> Result<Vec<Entry>, DumpError> {
-        let times = || {
-            let stat = rustix::fs::fstat(directory).map_err(|error| self.failed("examining", error))?;
-            Ok((stat.st_mtime, stat.st_mtime_nsec, stat.st_ctime, stat.st_ctime_nsec))
-        };
-        let before = times()?;
+    fn sorted_entries(&self, directory: BorrowedFd<'_>) -> Result<(Vec<Entry>, Times), DumpError> {
+        let listed = times(directory).map_err(|error| self.failed("examining", error))?;
         let mut entries = read_entries(directory).map_err(|error| self.failed("listing", error))?;
         // A listing that is made while entries come and go may lack some and have others twice.
-        if times()? != before {
-            return Err(DumpError::Changed { path: self.current_path(), change: Change::Modified });
-        }
+        self.unchanged_since(listed, directory)?;
         if self.options.case_hack {
             entries.sort_unstable_by(|a, b| unhacked(a.name.to_bytes()).cmp(unhacked(b.name.to_bytes())));
             let same = entries
@@ -166,13 +171,25 @@ impl<S: BlockSink> Walk<'_, S> {
         } else {
             entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         }
-        Ok(entries)
+        Ok((entries, listed))
+    }
+
+    fn unchanged_since(&self, listed: Times, directory: BorrowedFd<'_>) -> Result<(), DumpError> {
+        if times(directory).map_err(|error| self.failed("examining", error))? == listed {
+            return Ok(());
+        }
+        Err(DumpError::Changed { path: self.current_path(), change: Change::Modified })
     }
 
     /// Ends the current directory, and its entry in the directory around it.
     fn leave(&mut self) -> Result<(), DumpError> {
         self.put(wire::CLOSE)?;
-        self.levels.pop();
+        let left = self.levels.pop();
+        // What was moved from here to where the walk comes later would be in the NAR twice, and the other way round not
+        // at all.
+        if let (Some(left), Some(directory)) = (left, self.open.top()) {
+            self.unchanged_since(left.listed, directory)?;
+        }
         self.open.pop().map_err(|error| self.failed("opening", error))?;
         if self.levels.is_empty() { Ok(()) } else { self.put(wire::CLOSE) }
     }

@@ -33,13 +33,14 @@ pub struct RestoreOptions {
     ///
     /// `nix-store --restore` does the same, except that Nix sets its own umask to 022 when it starts, so there the
     /// modes are 0755, 0644 and 0755 for everybody. A library cannot do that, because all threads share one umask;
-    /// a program that wants Nix's modes sets it before.
+    /// a program that wants Nix's modes sets it before, as the `nars3` command does.
     pub canonical: bool,
     /// Who shall own everything. By default whoever runs this, as the system has it.
     pub owner: Option<Owner>,
     /// Rename files whose names differ only in case from an earlier one in the same directory, by Nix's case hack
     /// (`use-case-hack`). Off by default, as Nix has it everywhere but on macOS; on a file system without case such
-    /// a NAR is then refused.
+    /// a NAR is then refused. A name that has such a suffix already in the NAR is taken as it is, as by Nix, and a
+    /// dump with the case hack takes the suffix off: that dump is then another NAR.
     pub case_hack: bool,
     /// Leave holes in files instead of writing zeros, for runs of at least 64 KiB. Off by default, as in Nix.
     pub sparse: bool,
@@ -69,6 +70,8 @@ pub enum Trailing {
     /// They are an error; the reader must end with the NAR.
     #[default]
     Refuse,
+    /// They do not matter: some of what follows may be read, and no more of it is waited for.
+    Ignore,
     /// They are not read, for streams that go on. This takes smaller reads, so the reader should be a buffered one,
     /// and excludes [`RestoreOptions::overlap`].
     LeaveUnread,
@@ -118,14 +121,16 @@ pub fn restore(
         }
         return sink.finish();
     }
+    let mut read = 0;
     loop {
-        let filled = fill(reader, &mut block)?;
+        let filled = fill(reader, &mut block, options.trailing)?;
         sink.push_all(&block[..filled])?;
-        if filled < block.len() {
+        if is_last(filled, &block, options.trailing) || sink.is_done() {
             return sink.finish();
         }
-        if options.overlap {
-            return restore_overlapped(reader, sink);
+        read += filled;
+        if options.overlap && read >= BLOCK {
+            return restore_overlapped(reader, sink, options.trailing);
         }
     }
 }
@@ -137,6 +142,7 @@ const IN_FLIGHT: usize = 2;
 fn restore_overlapped(
     reader: &mut (impl Read + ?Sized),
     mut sink: RestoreSink,
+    trailing: Trailing,
 ) -> Result<RestoreSummary, RestoreError> {
     let (full, blocks) = mpsc::sync_channel::<(Box<[u8]>, usize)>(IN_FLIGHT);
     let (done, empty) = mpsc::channel();
@@ -144,6 +150,9 @@ fn restore_overlapped(
         let writer = thread::Builder::new().name("nar restore".to_owned()).spawn_scoped(scope, move || {
             for (block, filled) in blocks {
                 sink.push_all(&block[..filled])?;
+                if sink.is_done() {
+                    break;
+                }
                 // It fails when no more blocks are wanted.
                 let _ = done.send(block);
             }
@@ -153,11 +162,11 @@ fn restore_overlapped(
         let mut unmade = IN_FLIGHT;
         let mut block = new_block(SHARED_BLOCK);
         let read = loop {
-            let filled = match fill(reader, &mut block) {
+            let filled = match fill(reader, &mut block, trailing) {
                 Ok(filled) => filled,
                 Err(error) => break Err(error),
             };
-            let last = filled < block.len();
+            let last = is_last(filled, &block, trailing);
             // When the writer is gone, it knows why.
             if full.send((block, filled)).is_err() || last {
                 break Ok(());
@@ -184,8 +193,21 @@ fn restore_overlapped(
     })
 }
 
-/// Reads until the block is full or the reader ends.
-fn fill(reader: &mut (impl Read + ?Sized), block: &mut [u8]) -> Result<usize, RestoreError> {
+/// Whether nothing comes after a block that was filled so far.
+fn is_last(filled: usize, block: &[u8], trailing: Trailing) -> bool {
+    if trailing == Trailing::Ignore { filled == 0 } else { filled < block.len() }
+}
+
+/// Reads until the block is full or the reader ends. Where the reader need not end with the NAR, what is there must do:
+/// the rest of the block may never come.
+fn fill(
+    reader: &mut (impl Read + ?Sized),
+    block: &mut [u8],
+    trailing: Trailing,
+) -> Result<usize, RestoreError> {
+    if trailing == Trailing::Ignore {
+        return read_retrying(reader, block).map_err(RestoreError::Read);
+    }
     let mut filled = 0;
     while filled < block.len() {
         match read_retrying(reader, &mut block[filled..]).map_err(RestoreError::Read)? {

@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::file::File;
-use super::{RestoreError, RestoreOptions, RestoreSummary};
+use super::{RestoreError, RestoreOptions, RestoreSummary, Trailing};
 use crate::canonical;
 use crate::case_hack::DiskNames;
 use crate::directory::{OpenDirectories, open_directory};
@@ -80,13 +80,18 @@ impl RestoreSink {
         taken
     }
 
-    /// [`RestoreSink::push`], with bytes after the NAR as an error.
+    /// [`RestoreSink::push`], with bytes after the NAR as an error unless they do not matter.
     pub(super) fn push_all(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
-        if self.push(bytes)? < bytes.len() {
+        if self.push(bytes)? < bytes.len() && self.tree.options.trailing != Trailing::Ignore {
             self.failed = true;
             return Err(self.parser.trailing_data().into());
         }
         Ok(())
+    }
+
+    /// Whether the NAR is complete, and nothing that may follow matters.
+    pub(super) fn is_done(&self) -> bool {
+        self.tree.options.trailing == Trailing::Ignore && self.is_finished()
     }
 
     /// Whether the NAR is complete.

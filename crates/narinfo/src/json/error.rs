@@ -32,6 +32,12 @@ pub enum JsonProblem {
         /// The beginning of the JSON that was found.
         found: String,
     },
+    /// More signatures than [`crate::MAX_SIGNATURES`].
+    #[error("{found} signatures, expected at most {}", nars3_store_path::MAX_SIGNATURES)]
+    TooManySignatures {
+        /// How many there are.
+        found: usize,
+    },
     /// A key is missing.
     #[error("the key '{0}' is missing")]
     Missing(&'static str),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use nars3_store_path::{ContentAddress, Signature, StoreDir, StorePath};
+use nars3_store_path::{ContentAddress, MAX_SIGNATURES, Signature, StoreDir, StorePath};
 use serde_json::{Map, Value, json};
 
 use super::object::{Object, array, boolean, hash, integer, line, store_path, string, unsigned, wrong_type};
@@ -137,7 +137,11 @@ fn structured_signature(signature: &Signature) -> Value {
 
 /// Signatures as texts or as objects, whatever the version says: Nix reads both too.
 fn signatures_from_json(value: &Value) -> Result<BTreeSet<Signature>, JsonProblem> {
-    array(value)?.iter().map(signature_from_json).collect()
+    let signatures = array(value)?;
+    if signatures.len() > MAX_SIGNATURES {
+        return Err(JsonProblem::TooManySignatures { found: signatures.len() });
+    }
+    signatures.iter().map(signature_from_json).collect()
 }
 
 fn signature_from_json(value: &Value) -> Result<Signature, JsonProblem> {

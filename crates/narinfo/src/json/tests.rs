@@ -87,6 +87,16 @@ fn signatures_have_the_order_of_their_format() {
 }
 
 #[test]
+fn signatures_are_bounded() {
+    let mut json = path_info_to_json(&info(), &StoreDir::default(), PathInfoFormat::V3, Detail::Impure);
+    json["signatures"] = vec!["a:b"; 1000].into();
+    assert!(path_info_from_json(&bar(), &StoreDir::default(), &json).is_ok());
+    json["signatures"] = vec!["a:b"; 1001].into();
+    let error = path_info_from_json(&bar(), &StoreDir::default(), &json).unwrap_err().to_string();
+    assert!(error.contains("1001 signatures, expected at most 1000"), "{error}");
+}
+
+#[test]
 fn not_known_is_written_as_null_or_not_at_all() {
     let mut narinfo = NarInfo::new(PathInfo { registration_time: Some(0), ..info() }, "u", Compression::Zstd);
     narinfo.file_size = Some(0);

@@ -43,6 +43,12 @@ pub enum NarInfoProblem {
     /// The value begins inside a character, because the byte after the colon is part of one.
     #[error("begins inside a character, expected ': ' before the value")]
     NotText,
+    /// The line is no text.
+    #[error("is no text, expected UTF-8; the first wrong byte is byte {offset} of the narinfo")]
+    NotUtf8 {
+        /// Where, in bytes from the start of the narinfo.
+        offset: usize,
+    },
     /// A field that every narinfo must have is missing, or empty, or 0.
     #[error("is missing, empty or zero")]
     Missing,

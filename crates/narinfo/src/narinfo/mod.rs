@@ -40,7 +40,7 @@ pub const MAX_TEXT_LENGTH: usize = 16 << 20;
 ///
 /// Each costs whoever verifies it a signature check, some 50 µs; without a bound one narinfo could keep a reader busy
 /// for seconds. Real narinfos have one or two.
-pub const MAX_SIGNATURES: usize = 1000;
+pub const MAX_SIGNATURES: usize = nars3_store_path::MAX_SIGNATURES;
 
 /// A narinfo: a path info, and the file in the cache that holds the NAR.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -81,6 +81,19 @@ impl NarInfo {
             Self::parse_noting(store_dir, text, &mut flags).map_err(|error| error.locate(key, text))?;
         narinfo.flags = flags;
         Ok(narinfo)
+    }
+
+    /// Reads a narinfo as it comes from a cache: bytes that need not be text.
+    ///
+    /// # Errors
+    ///
+    /// As [`NarInfo::parse`], and `NarInfoProblem::NotUtf8`. To Nix a narinfo is bytes, but what may be in its fields is
+    /// ASCII, and a signature or an unknown field in another encoding is not worth types without text.
+    pub fn parse_bytes(store_dir: &StoreDir, key: &str, bytes: &[u8]) -> Result<Self, NarInfoError> {
+        match str::from_utf8(bytes) {
+            Ok(text) => Self::parse(store_dir, key, text),
+            Err(error) => Err(scan::not_utf8(key, bytes, error)),
+        }
     }
 
     /// Reads `text` as [`NarInfo::parse`] does, but only if it is exactly as Nix 2.29 writes it.

@@ -290,9 +290,30 @@ impl Unlocated {
     }
 }
 
+/// The error for a narinfo that is no text: the line with the first wrong byte, what it holds, and in which field.
+#[cold]
+pub(super) fn not_utf8(key: &str, bytes: &[u8], error: std::str::Utf8Error) -> NarInfoError {
+    let offset = error.valid_up_to();
+    let (before, after) = bytes.split_at_checked(offset).unwrap_or((bytes, &[]));
+    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |position| position + 1);
+    let end = after.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |position| offset + position);
+    let line = String::from_utf8_lossy(bytes.get(start..end).unwrap_or_default());
+    let (field, value) = match line.split_once(": ") {
+        Some((name, value)) => (Field::from_name(name.as_bytes()), value),
+        None => (None, line.as_ref()),
+    };
+    NarInfoError {
+        key: key.into(),
+        line: Some(line_at(bytes, offset)),
+        field,
+        value: Some(excerpt(if field.is_some() { value } else { &line })),
+        problem: NarInfoProblem::NotUtf8 { offset },
+    }
+}
+
 /// The line of a byte of `text`, counted from 1.
-pub(super) fn line_at(text: &str, offset: usize) -> u32 {
-    let before = text.as_bytes().get(..offset).unwrap_or_default();
+pub(super) fn line_at(text: impl AsRef<[u8]>, offset: usize) -> u32 {
+    let before = text.as_ref().get(..offset).unwrap_or_default();
     let breaks = before.iter().filter(|byte| **byte == b'\n').count();
     u32::try_from(breaks + 1).unwrap_or(u32::MAX)
 }

@@ -449,3 +449,23 @@ fn lint_says_everything_at_once() {
     let (_, findings) = NarInfo::lint(&StoreDir::default(), KEY, LEAST).unwrap();
     assert!(findings.iter().any(|finding| finding.rule == Rule::NotTrusted));
 }
+
+#[test]
+fn bytes_that_are_no_text_are_located() {
+    let text = full_with("Sig: a:", "Sig: \u{fffd}a:");
+    assert!(NarInfo::parse_bytes(&StoreDir::default(), KEY, text.as_bytes()).is_ok());
+    let at = text.find('\u{fffd}').unwrap();
+    let mut bytes = text.into_bytes();
+    bytes[at] = b'\xff';
+    let error = NarInfo::parse_bytes(&StoreDir::default(), KEY, &bytes).unwrap_err();
+    assert_eq!(error.problem, NarInfoProblem::NotUtf8 { offset: at });
+    assert_eq!(error.field, Some(Field::Sig));
+    let before = &bytes[..at];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    assert_eq!(error.line, u32::try_from(line).ok());
+    assert!(error.value.as_ref().unwrap().starts_with('\u{fffd}'), "{error}");
+    for (bytes, line) in [(b"\xff".as_slice(), 1), (b"a\n\n\xff\n", 3), (b"StorePath: /nix\nURL\xff", 2)] {
+        let error = NarInfo::parse_bytes(&StoreDir::default(), KEY, bytes).unwrap_err();
+        assert_eq!((error.line, error.field), (Some(line), None), "{error}");
+    }
+}

@@ -6,6 +6,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::drv_output::DrvOutputError;
+use super::signatures::MAX_SIGNATURES;
 use crate::json::{self, JsonShapeError};
 use crate::store_path::StorePathError;
 
@@ -48,6 +49,12 @@ pub enum RealisationError {
         key_name: String,
         /// What is wrong.
         reason: &'static str,
+    },
+    /// There are more signatures than [`MAX_SIGNATURES`].
+    #[error("realisation, key 'signatures': {found} signatures, expected at most {MAX_SIGNATURES}")]
+    TooManySignatures {
+        /// How many there are.
+        found: usize,
     },
     /// The newer form has no room for a signature that is not `<key name>:<base64>`.
     #[error(

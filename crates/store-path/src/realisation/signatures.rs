@@ -12,10 +12,16 @@ use crate::text::excerpt;
 
 const KEY: &str = "signatures";
 
+/// At most so many signatures are read: each costs its readers a check. Nix has no limit.
+pub const MAX_SIGNATURES: usize = 1000;
+
 /// Reads the array `signatures`, which may be absent, of either form.
 pub(super) fn read(document: &Value) -> Result<BTreeSet<Signature>, RealisationError> {
     match json::optional_field(document, KEY)? {
         None => Ok(BTreeSet::new()),
+        Some(Value::Array(array)) if array.len() > MAX_SIGNATURES => {
+            Err(RealisationError::TooManySignatures { found: array.len() })
+        }
         Some(Value::Array(array)) => array.iter().map(read_one).collect(),
         Some(other) => Err(JsonShapeError::wrong_type(format!("'{KEY}'"), other, "an array").into()),
     }

@@ -201,3 +201,16 @@ fn output_names_are_checked() {
     ));
     assert!(matches!("sha256:x!out".parse::<DrvOutput>(), Err(DrvOutputError::Hash { .. })));
 }
+
+#[test]
+fn signatures_are_bounded() {
+    let with = |count: usize| {
+        let signatures = vec!["\"a:b\""; count].join(",");
+        let text = format!(
+            r#"{{"key":{{"drvPath":"{PATH}.drv","outputName":"out"}},"value":{{"outPath":"{PATH}","signatures":[{signatures}]}}}}"#
+        );
+        BuildTraceEntry::from_json(&text)
+    };
+    assert!(with(1000).is_ok());
+    assert_eq!(with(1001), Err(RealisationError::TooManySignatures { found: 1001 }));
+}
