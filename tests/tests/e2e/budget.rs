@@ -83,7 +83,6 @@ fn full() -> bool {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the figures are worth reading with --nocapture")]
 fn ten_thousand_tiny_paths_and_large_ones_alone_and_together_stay_within_their_budgets() -> Result<()> {
     let nars3 = Nars3::anonymous()?;
     let source = nars3.home().join("source");
