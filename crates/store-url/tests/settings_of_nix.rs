@@ -30,8 +30,9 @@ const OF_S3: [(&str, &[&str], &str, Option<&str>); 14] = [
     ("log-compression", &[], "", None),
     // What is too large for one request goes in parts here without being asked.
     ("multipart-upload", &[], "false", Some("")),
-    ("multipart-chunk-size", &["buffer-size"], "5242880", None),
-    ("multipart-threshold", &[], "104857600", None),
+    // Where nothing is said, memory and bandwidth decide.
+    ("multipart-chunk-size", &["buffer-size"], "5242880", Some("")),
+    ("multipart-threshold", &[], "104857600", Some("")),
     ("storage-class", &[], "", None),
     ("compression", &[], "xz", None),
     ("compression-level", &[], "-1", None),
