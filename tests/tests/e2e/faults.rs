@@ -34,13 +34,13 @@ fn a_push_through_a_flaky_network_succeeds_and_verifies() -> Result<()> {
         assert!(proxy.hurt() >= 5, "the network was not flaky");
         assert_eq!(audit(&setup.bucket)?.paths.len(), closure.paths.len());
         let url = setup.bucket.url("");
-        let mut arguments = vec!["store", "verify", "--store", &url];
+        let mut arguments = vec!["store", "verify", "--store", &url, "--trusted-public-keys", &public_key];
         arguments.extend(closure.paths.iter().map(String::as_str));
         setup.nars3.run(arguments)?.success()?;
 
-        // And back, broken off again and again.
+        // And back, broken off again and again, but not so often that one file could have it all.
         let back = FaultProxy::start(setup.server.endpoint())?;
-        back.inject(6, |request| request.target.contains("/nar/"), Fault::ResetAnswer { after: 90 });
+        back.inject(4, |request| request.target.contains("/nar/"), Fault::ResetAnswer { after: 90 });
         let chroot = Chroot::new()?;
         let from = setup.bucket.url_at(back.endpoint(), &format!("s3-client={client}&{AT_ONCE}"));
         let to = chroot.store_url();

@@ -59,6 +59,7 @@ pub(crate) enum ReadMethod {
     Head,
 }
 
+#[cfg(feature = "rusoto")]
 impl ReadMethod {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -69,6 +70,7 @@ impl ReadMethod {
 }
 
 /// Whether a header is about a read's range or conditions.
+#[cfg(feature = "rusoto")]
 pub(crate) fn is_of_reads(name: &str) -> bool {
     OF_READS.contains(&name)
 }
