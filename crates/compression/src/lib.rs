@@ -21,7 +21,7 @@
 //! |---------|--------|-------|------------------|-------|
 //! | `none`  | yes    | yes   |                  | the bytes as they are |
 //! | `xz`    | yes    | yes   | 0..=9 (6)        | CRC64; several threads write blocks of three dictionaries each |
-//! | `zstd`  | yes    | yes   | -99..=22 (3)     | frames of 16 MiB with their content size; the bytes do not depend on the number of threads |
+//! | `zstd`  | yes    | yes   | -99..=22 (3)     | frames of 16 MiB with their content size, and a table of them where there are several; the bytes do not depend on the number of threads |
 //! | `bzip2` | yes    | yes   | 1..=9 (9)        | |
 //! | `gzip`  | yes    | yes   | 0..=9 (6)        | no time stamp, no file name |
 //! | `br`    | yes    | yes   | 0..=11 (11)      | window of 4 MiB; Nix ignores the level and always uses 11 |
@@ -46,6 +46,7 @@
 //!
 //! - `encode`: `encoder`, `EncoderOptions` and the `Encoder` writer.
 //! - `decode`: `decoder`, `decoder_with`, `DecoderOptions` and the loop that all methods share.
+//! - `seek`: the table of frames at the end of a zstd file.
 //! - `level`: which levels a method has.
 //! - `error`: `CompressionError`.
 //! - `codec`: one small file a library, behind two private traits.
@@ -55,9 +56,11 @@ mod decode;
 mod encode;
 mod error;
 mod level;
+mod seek;
 
 pub use decode::{DEFAULT_MEMORY_LIMIT, DecoderOptions, decoder, decoder_with};
 pub use encode::{Encoder, EncoderOptions, encoder};
 pub use error::{CompressionError, Operation};
 pub use level::{default_level, level_range};
 pub use nars3_narinfo::Compression;
+pub use seek::{Located, SeekTable};

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 
 use common::{WRITTEN, compress, decompress, decompress_with, in_pieces, sample};
 use nars3_compression::{
-    Compression, DecoderOptions, EncoderOptions, decoder, default_level, encoder, level_range,
+    Compression, DecoderOptions, EncoderOptions, decoder, decoder_with, default_level, encoder, level_range,
 };
 use proptest::prelude::*;
 
@@ -173,5 +173,90 @@ proptest! {
         let mut plain = Vec::new();
         decoder(&method, in_pieces(&compressed, piece)).unwrap().read_to_end(&mut plain).unwrap();
         prop_assert_eq!(plain, parts.concat());
+    }
+}
+
+/// One frame with its size and a checksum.
+fn frame(data: &[u8]) -> Vec<u8> {
+    let mut compressor = zstd::bulk::Compressor::new(1).unwrap();
+    compressor.include_checksum(true).unwrap();
+    compressor.compress(data).unwrap()
+}
+
+/// Frames of different sizes, with what may stand between and after them.
+fn several_frames() -> (Vec<u8>, Vec<u8>) {
+    let mut plain = Vec::new();
+    let mut file = Vec::new();
+    for (number, size) in [300_000, 0, 1, 2_000_000, 70_000, 5, 900_000].into_iter().enumerate() {
+        let data = sample(size);
+        file.extend(frame(&data));
+        plain.extend(data);
+        if number % 3 == 1 {
+            // A frame without data, as seekable files have.
+            file.extend([0x5E, 0x2A, 0x4D, 0x18, 3, 0, 0, 0, 1, 2, 3]);
+        }
+    }
+    // As `zstd` writes a stream: without its size.
+    let data = sample(400_000);
+    file.extend(zstd::encode_all(data.as_slice(), 1).unwrap());
+    plain.extend(data);
+    file.extend(zstd::bulk::compress(b"and one more", 1).unwrap());
+    plain.extend(b"and one more");
+    (file, plain)
+}
+
+#[test]
+fn frames_come_out_in_order_whatever_the_threads_and_the_memory() {
+    let (file, plain) = several_frames();
+    for (threads, parallel_memory) in
+        [(1, u64::MAX), (2, u64::MAX), (7, u64::MAX), (3, 1_000_000), (3, 3_000_000), (2, 0)]
+    {
+        let options = DecoderOptions { threads, parallel_memory, ..DecoderOptions::default() };
+        for piece in [7, 100_000] {
+            let mut found = Vec::new();
+            decoder_with(&Compression::Zstd, &options, in_pieces(&file, piece))
+                .unwrap()
+                .read_to_end(&mut found)
+                .unwrap();
+            assert!(found == plain, "{threads} threads, {parallel_memory} bytes, pieces of {piece}");
+        }
+    }
+}
+
+#[test]
+fn errors_are_the_same_with_several_threads() {
+    let (file, _) = several_frames();
+    let parallel = DecoderOptions { threads: 3, ..DecoderOptions::default() };
+    let end = |data: &[u8], options: &DecoderOptions| {
+        decompress_with(&Compression::Zstd, options, data)
+            .map(|plain| plain.len())
+            .map_err(|error| error.to_string())
+    };
+    for cut in [0, 3, 20, 1000, file.len() / 2, file.len() - 1] {
+        assert_eq!(
+            end(&file[..cut], &parallel),
+            end(&file[..cut], &DecoderOptions::default()),
+            "cut at {cut}"
+        );
+    }
+    let garbage = [file.as_slice(), b"something that is no frame at all"].concat();
+    assert_eq!(end(&garbage, &parallel), end(&garbage, &DecoderOptions::default()));
+    // A wrong byte within a frame is found by its frame, so the offset is that of the frame.
+    let mut broken = file.clone();
+    broken[400_000] ^= 0x55;
+    assert!(end(&broken, &parallel).is_err() && end(&broken, &DecoderOptions::default()).is_err());
+}
+
+#[test]
+fn blocks_of_xz_come_out_in_order_on_several_threads() {
+    let data = sample(9 << 20);
+    let written = EncoderOptions { level: Some(0), threads: 4, ..EncoderOptions::default() };
+    let file = compress(&Compression::Xz, &written, &data);
+    for (threads, parallel_memory) in [(1, u64::MAX), (4, u64::MAX), (4, 0)] {
+        let options = DecoderOptions { threads, parallel_memory, ..DecoderOptions::default() };
+        assert!(
+            decompress_with(&Compression::Xz, &options, &file).unwrap() == data,
+            "{threads}, {parallel_memory}"
+        );
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod lz4;
 pub(crate) mod lzip;
 pub(crate) mod xz;
 pub(crate) mod zstd;
+pub(crate) mod zstd_frame;
 
 /// What one call to a codec did.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]

@@ -75,6 +75,8 @@ pub(crate) enum Container {
     Xz {
         /// How many threads may decode.
         threads: u32,
+        /// The most bytes that several threads may take; beyond, one decodes.
+        memory: u64,
     },
     /// `.lzma`.
     Lzma,
@@ -107,10 +109,10 @@ impl Decompress for Decoder {
     fn restart(&mut self) -> Result<(), Fault> {
         self.stream = None;
         self.stream = Some(match self.container {
-            Container::Xz { threads: 0 | 1 } => Stream::new_stream_decoder(self.memory_limit, 0)?,
-            Container::Xz { threads } => MtStreamBuilder::new()
+            Container::Xz { threads: 0 | 1, .. } => Stream::new_stream_decoder(self.memory_limit, 0)?,
+            Container::Xz { threads, memory } => MtStreamBuilder::new()
                 .threads(threads)
-                .memlimit_threading(self.memory_limit)
+                .memlimit_threading(memory.min(self.memory_limit))
                 .memlimit_stop(self.memory_limit)
                 .decoder()?,
             Container::Lzma => Stream::new_lzma_decoder(self.memory_limit)?,

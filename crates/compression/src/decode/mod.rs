@@ -1,5 +1,6 @@
 //! Decompression: which reader serves which method, and with which limits.
 
+mod frames;
 mod stream;
 
 use std::io::{BufRead, Read};
@@ -10,6 +11,7 @@ use crate::codec::xz::Container;
 use crate::codec::{Decompress, Fault, brotli, bzip2, gzip, lz4, xz, zstd};
 use crate::{CompressionError, Operation};
 
+use self::frames::FrameReader;
 use self::stream::StreamReader;
 
 /// The default of `DecoderOptions::memory_limit`: 256 MiB, enough for the highest level of every method's command line
@@ -24,14 +26,21 @@ pub struct DecoderOptions {
     /// xz and lzip hold it as it is; for zstd it bounds the window to the largest power of two that leaves room (but
     /// to no less than 16 MiB). The other methods never need more than 17 MiB.
     pub memory_limit: u64,
-    /// How many threads may decode one input: above one, xz streams of several blocks are decoded in parallel, as far
-    /// as the memory limit allows. The other methods use the calling thread.
+    /// How many threads may decode one input, beside the calling one: above one, several frames of zstd and several blocks
+    /// of xz are decoded at once where their headers tell their sizes. The other methods use the calling thread.
     pub threads: u32,
+    /// The most memory, in bytes, that decoding several frames or blocks at once may take. Where it does not suffice for
+    /// one, they are decoded one after another.
+    pub parallel_memory: u64,
 }
 
 impl Default for DecoderOptions {
     fn default() -> Self {
-        DecoderOptions { memory_limit: DEFAULT_MEMORY_LIMIT, threads: 1 }
+        DecoderOptions {
+            memory_limit: DEFAULT_MEMORY_LIMIT,
+            threads: 1,
+            parallel_memory: DEFAULT_MEMORY_LIMIT,
+        }
     }
 }
 
@@ -62,12 +71,18 @@ pub fn decoder_with<'a>(
     let codec: Box<dyn Decompress> = match method {
         Compression::None => return Ok(Box::new(reader)),
         Compression::Lz4 => return Ok(Box::new(lz4::Reader::new(reader))),
-        Compression::Xz => liblzma(Container::Xz { threads: options.threads }),
+        Compression::Xz => {
+            liblzma(Container::Xz { threads: options.threads, memory: options.parallel_memory })
+        }
         Compression::Lzma => liblzma(Container::Lzma),
         Compression::Lzip => liblzma(Container::Lzip),
         Compression::Bzip2 => Box::new(bzip2::Decoder::new()),
         Compression::Gzip => Box::new(gzip::Decoder::new()),
         Compression::Brotli => Box::new(brotli::Decoder::new()),
+        Compression::Zstd if options.threads > 1 => {
+            let (threads, memory) = (options.threads, options.parallel_memory);
+            return Ok(Box::new(FrameReader::new(threads, memory, limit, reader)));
+        }
         Compression::Zstd => {
             Box::new(zstd::Decoder::new(limit).map_err(|fault| cannot_set_up(method, fault))?)
         }

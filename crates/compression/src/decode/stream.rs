@@ -33,8 +33,28 @@ pub(super) struct StreamReader<'a> {
     failure: Option<CompressionError>,
 }
 
+/// Where a reader takes over.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Start {
+    /// Bytes before its input, for errors.
+    pub(super) offset: u64,
+    /// Streams that were complete before.
+    pub(super) streams: u64,
+}
+
 impl<'a> StreamReader<'a> {
     pub(super) fn new(
+        method: Compression,
+        memory_limit: u64,
+        codec: Box<dyn Decompress>,
+        input: Box<dyn BufRead + Send + 'a>,
+    ) -> Self {
+        Self::starting_at(Start::default(), method, memory_limit, codec, input)
+    }
+
+    /// A reader of the rest of an input, from the beginning of a stream on.
+    pub(super) fn starting_at(
+        start: Start,
         method: Compression,
         memory_limit: u64,
         codec: Box<dyn Decompress>,
@@ -46,8 +66,8 @@ impl<'a> StreamReader<'a> {
             codec,
             input,
             position: Position::Between { padding: 0 },
-            offset: 0,
-            streams: 0,
+            offset: start.offset,
+            streams: start.streams,
             failure: None,
         }
     }
@@ -178,7 +198,7 @@ impl Read for StreamReader<'_> {
 }
 
 /// The next input, through interruptions; empty at its end.
-fn fill<'b>(input: &'b mut Box<dyn BufRead + Send + '_>) -> io::Result<&'b [u8]> {
+pub(super) fn fill<'b>(input: &'b mut Box<dyn BufRead + Send + '_>) -> io::Result<&'b [u8]> {
     loop {
         match input.fill_buf() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

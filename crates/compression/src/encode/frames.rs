@@ -11,7 +11,7 @@ use std::thread;
 use nars3_narinfo::Compression;
 use zstd::bulk::Compressor;
 
-use crate::{CompressionError, Operation};
+use crate::{CompressionError, Operation, SeekTable};
 
 /// Bytes of input in each frame but the last. Nix HEAD's number.
 pub(super) const FRAME_LEN: usize = 16 << 20;
@@ -42,6 +42,8 @@ pub(super) struct FrameWriter<W> {
     spare: Vec<Vec<u8>>,
     /// Frames given to workers or written.
     frames: u64,
+    /// Those that are written; `None` if one does not fit into the format.
+    table: Option<SeekTable>,
     /// Started at the first full frame, when there is more than one thread. The next frame goes to the one in front,
     /// which then moves to the back.
     workers: VecDeque<Worker>,
@@ -62,6 +64,7 @@ impl<W: Write> FrameWriter<W> {
             pending: Vec::new(),
             spare: Vec::new(),
             frames: 0,
+            table: Some(SeekTable::default()),
             workers: VecDeque::new(),
             busy: 0,
             inline: None,
@@ -84,6 +87,12 @@ impl<W: Write> FrameWriter<W> {
         }
         while self.busy > 0 {
             self.write_oldest()?;
+        }
+        // With a single frame there is nothing to choose from.
+        if self.frames > 1
+            && let Some(table) = self.table.as_ref().and_then(SeekTable::to_bytes)
+        {
+            self.out.write_all(&table)?;
         }
         Ok(self.out)
     }
@@ -118,7 +127,15 @@ impl<W: Write> FrameWriter<W> {
             Some(compressor) => compressor,
             empty => empty.insert(compressor(self.level)?),
         };
-        self.out.write_all(&compress(compressor, &input)?)?;
+        let frame = compress(compressor, &input)?;
+        self.write(&frame, input)
+    }
+
+    /// Writes a frame, and takes its input back for use again.
+    fn write(&mut self, frame: &[u8], input: Vec<u8>) -> io::Result<()> {
+        self.table =
+            self.table.take().and_then(|mut table| table.push(frame.len(), input.len()).then_some(table));
+        self.out.write_all(frame)?;
         self.recycle(input);
         Ok(())
     }
@@ -142,9 +159,7 @@ impl<W: Write> FrameWriter<W> {
         let oldest = self.workers.len().checked_sub(self.busy).and_then(|index| self.workers.get(index));
         let compressed = oldest.and_then(|worker| worker.frames.recv().ok()).ok_or_else(worker_lost)?;
         self.busy -= 1;
-        self.out.write_all(&compressed.frame?)?;
-        self.recycle(compressed.input);
-        Ok(())
+        self.write(&compressed.frame?, compressed.input)
     }
 
     fn recycle(&mut self, mut input: Vec<u8>) {
@@ -210,10 +225,13 @@ fn worker_lost() -> io::Error {
 mod tests {
     use super::*;
 
-    /// The content sizes that the frame headers declare, in order.
+    /// What the table at the end begins with.
+    const TABLE: [u8; 4] = [0x5E, 0x2A, 0x4D, 0x18];
+
+    /// The content sizes that the frame headers declare, in order, up to the table.
     fn content_sizes(mut bytes: &[u8]) -> Vec<u64> {
         let mut sizes = Vec::new();
-        while !bytes.is_empty() {
+        while !bytes.is_empty() && !bytes.starts_with(&TABLE) {
             sizes.push(zstd::zstd_safe::get_frame_content_size(bytes).unwrap().unwrap());
             let length = zstd::zstd_safe::find_frame_compressed_size(bytes).unwrap();
             bytes = &bytes[length..];
@@ -245,6 +263,21 @@ mod tests {
         assert_eq!(one, compress_all(&data, 2));
         assert_eq!(one, compress_all(&data, 5));
         assert_eq!(zstd::decode_all(one.as_slice()).unwrap(), data);
+    }
+
+    #[test]
+    fn several_frames_are_followed_by_their_table() {
+        let frame = FRAME_LEN as u64;
+        let data: Vec<u8> = (0..2 * FRAME_LEN + 7).map(|index| (index / 7 % 251) as u8).collect();
+        let file = compress_all(&data, 2);
+        let length = usize::try_from(SeekTable::length(3)).unwrap();
+        let table = SeekTable::parse(&file[file.len() - length..], file.len() as u64).unwrap();
+        assert_eq!(table.content(), 2 * frame + 7);
+        let located = table.locate(frame + 5..frame + 6).unwrap();
+        assert_eq!(located.skip, 5);
+        let part = file.get(located.file.start as usize..located.file.end as usize).unwrap();
+        assert_eq!(zstd::decode_all(part).unwrap(), data[FRAME_LEN..2 * FRAME_LEN]);
+        assert!(!compress_all(&data[..FRAME_LEN], 2).windows(4).any(|bytes| bytes == TABLE));
     }
 
     #[test]
