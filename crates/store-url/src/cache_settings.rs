@@ -26,6 +26,8 @@ pub struct CacheSettings {
     pub secret_keys: Vec<PathBuf>,
     /// `local-nar-cache`: a directory where NARs are kept once they were read for a single file.
     pub local_nar_cache: Option<PathBuf>,
+    /// `follow-nar-urls`: whether the `URL` of a narinfo may lead to another server. No credentials go there.
+    pub follow_nar_urls: bool,
     /// `narinfo-compression`: the content encoding of narinfos; `None` is none.
     pub narinfo_compression: Option<Compression>,
     /// `ls-compression`: the content encoding of `.ls` files.
@@ -47,6 +49,7 @@ impl Default for CacheSettings {
             index_debug_info: false,
             secret_keys: Vec::new(),
             local_nar_cache: None,
+            follow_nar_urls: false,
             narinfo_compression: None,
             ls_compression: None,
             log_compression: None,

@@ -61,8 +61,17 @@ pub struct FileCache {
 pub struct HttpSettings {
     /// The URL in front of every object's name, without a `/` at its end.
     pub url: HttpUrl,
+    /// `bearer-token-file`: a file with the token that is sent with every request to this server.
+    pub bearer_token_file: Option<PathBuf>,
     /// Timeouts, retries and TLS.
     pub transfer: TransferSettings,
+}
+
+impl HttpSettings {
+    /// The cache at `url`, with default settings.
+    pub fn new(url: HttpUrl) -> Self {
+        HttpSettings { url, bearer_token_file: None, transfer: TransferSettings::default() }
+    }
 }
 
 /// A store URL and what is odd about it.
@@ -165,6 +174,7 @@ macro_rules! accessors {
 }
 
 accessors!(s3, s3_mut -> S3Settings { S3(settings) => *settings; });
+accessors!(http, http_mut -> HttpSettings { Http(settings) => *settings; });
 accessors!(transfer, transfer_mut -> TransferSettings {
     S3(settings) => settings.transfer;
     Http(settings) => settings.transfer;

@@ -61,6 +61,12 @@ pub enum S3OpenError {
         /// The key's file.
         key: PathBuf,
     },
+    /// A token or password that cannot be sent.
+    #[error("the token or password cannot be sent")]
+    Token {
+        /// Why.
+        source: crate::web::UnfitToken,
+    },
     /// The S3 client that was asked for is not part of this build.
     #[error("the S3 client '{client}' is not part of this program")]
     ClientNotBuilt {

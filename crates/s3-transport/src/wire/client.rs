@@ -7,7 +7,7 @@ use nars3_store_url::{S3Settings, TransferSettings};
 use object_store::ClientOptions;
 use object_store::client::{HttpClient, HttpConnector};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Identity};
+use reqwest::{Client, ClientBuilder, Identity};
 
 use super::Target;
 use super::draft::Signer;
@@ -43,34 +43,11 @@ impl Connector {
         environment: &Environment,
         credentials: Option<Arc<CredentialCache>>,
     ) -> Result<Self, S3OpenError> {
-        tls::install_crypto_provider();
         let (transfer, target) = (&settings.transfer, Target::of(settings)?);
-        let mut builder = Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(Policy::none())
-            // The wire retries, with the count and delays of the settings.
-            .retry(reqwest::retry::never())
-            .no_gzip()
-            .no_brotli()
-            .no_zstd()
-            .no_deflate()
-            .http1_only()
-            .https_only(target.scheme == "https")
-            .pool_idle_timeout(IDLE_TIMEOUT);
-        if let Some(timeout) = transfer.connect_timeout {
-            builder = builder.connect_timeout(timeout);
-        }
-        if let Some(timeout) = transfer.request_timeout {
-            builder = builder.timeout(timeout);
-        }
-        if let Some(bundle) = ca_bundle {
-            builder = builder.tls_certs_only(bundle.certificates.iter().cloned());
-        }
+        let mut builder =
+            client_builder(transfer, ca_bundle, environment).https_only(target.scheme == "https");
         if let Some(identity) = client_identity(transfer).await? {
             builder = builder.identity(identity);
-        }
-        for (host, address) in &environment.addresses {
-            builder = builder.resolve(host, *address);
         }
         let client = builder.build().map_err(|source| S3OpenError::HttpClient { source: source.into() })?;
         let stats = Arc::clone(&environment.stats);
@@ -79,7 +56,41 @@ impl Connector {
     }
 }
 
-async fn client_identity(transfer: &TransferSettings) -> Result<Option<Identity>, S3OpenError> {
+/// The settings of every client: whoever follows redirects or asks for TLS says so itself.
+pub(crate) fn client_builder(
+    transfer: &TransferSettings,
+    ca_bundle: Option<&CaBundle>,
+    environment: &Environment,
+) -> ClientBuilder {
+    tls::install_crypto_provider();
+    let mut builder = Client::builder()
+        .user_agent(USER_AGENT)
+        .redirect(Policy::none())
+        // Whoever is above retries, with the count and delays of the settings.
+        .retry(reqwest::retry::never())
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
+        .http1_only()
+        .pool_idle_timeout(IDLE_TIMEOUT);
+    if let Some(timeout) = transfer.connect_timeout {
+        builder = builder.connect_timeout(timeout);
+    }
+    if let Some(timeout) = transfer.request_timeout {
+        builder = builder.timeout(timeout);
+    }
+    if let Some(bundle) = ca_bundle {
+        builder = builder.tls_certs_only(bundle.certificates.iter().cloned());
+    }
+    for (host, address) in &environment.addresses {
+        builder = builder.resolve(host, *address);
+    }
+    builder
+}
+
+/// The certificate that the client shows, if the settings name one.
+pub(crate) async fn client_identity(transfer: &TransferSettings) -> Result<Option<Identity>, S3OpenError> {
     match (&transfer.tls_certificate, &transfer.tls_private_key) {
         (Some(certificate), Some(key)) => tls::identity(certificate, key).await.map(Some),
         (Some(both), None) => tls::identity(both, both).await.map(Some),

@@ -31,7 +31,7 @@ mod target;
 mod transport_error;
 
 pub(crate) use answer::Answer;
-pub(crate) use client::Connector;
+pub(crate) use client::{Connector, client_builder, client_identity};
 #[cfg(feature = "rusoto")]
 pub(crate) use document::root_of;
 #[cfg(feature = "rusoto")]

@@ -16,3 +16,4 @@ mod rusoto;
 mod server_copy;
 mod support;
 mod tls;
+mod web;

@@ -12,7 +12,6 @@ use crate::nearest;
 use crate::s3::S3Settings;
 use crate::store_url::{FileCache, HttpSettings, StoreKind};
 use crate::text;
-use crate::transfer_settings::TransferSettings;
 
 /// The schemes of the stores here.
 const SCHEMES: [&str; 6] = ["s3", "file", "http", "https", "local", "unix"];
@@ -53,7 +52,7 @@ fn bare_path(path: &str) -> Result<StoreKind, StoreUrlError> {
 fn url(scheme: &str, rest: &str, at: usize, whole: &str) -> Result<StoreKind, StoreUrlError> {
     let http = |scheme| {
         let url = HttpUrl::parse_rest(scheme, rest, at, whole)?;
-        Ok(StoreKind::Http(HttpSettings { url, transfer: TransferSettings::default() }))
+        Ok(StoreKind::Http(HttpSettings::new(url)))
     };
     let lower = scheme.to_ascii_lowercase();
     match lower.as_str() {

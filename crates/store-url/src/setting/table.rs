@@ -2,6 +2,7 @@
 
 mod cache;
 mod headers;
+mod http;
 mod local;
 mod s3;
 mod store;
@@ -10,8 +11,8 @@ mod transfer;
 use super::{Origin, Range, Setting, Slot, StoreType, Unit};
 
 /// All rows. A setting that must be read after another one (`secret-keys` after `secret-key`) stands behind it.
-pub(super) static GROUPS: [&[Setting]; 6] =
-    [&s3::ROWS, &headers::ROWS, &cache::ROWS, &transfer::ROWS, &local::ROWS, &store::ROWS];
+pub(super) static GROUPS: [&[Setting]; 7] =
+    [&s3::ROWS, &headers::ROWS, &cache::ROWS, &http::ROWS, &transfer::ROWS, &local::ROWS, &store::ROWS];
 
 /// All NAR compression methods that Nix names (`compression-algo.hh`), the usual ones first.
 const COMPRESSIONS: Range = Range::OneOf(&[

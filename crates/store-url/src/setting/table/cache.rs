@@ -72,7 +72,7 @@ const SECRET_KEYS: Slot = Slot {
     },
 };
 
-pub(super) static ROWS: [Setting; 12] = [
+pub(super) static ROWS: [Setting; 13] = [
     row(
         "compression",
         CACHES,
@@ -136,6 +136,15 @@ pub(super) static ROWS: [Setting; 12] = [
         "Directory where NARs are kept that were read for single files.",
         cache!(local_nar_cache),
     ),
+    row(
+        "follow-nar-urls",
+        CACHES,
+        Nars3,
+        Range::Boolean,
+        "Fetch NARs from other servers where narinfos say so.",
+        cache!(follow_nar_urls),
+    )
+    .default("false"),
     row(
         "narinfo-compression",
         SERVERS,
