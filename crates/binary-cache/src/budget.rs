@@ -40,6 +40,15 @@ impl Budget {
         // The semaphore is never closed, so there is always a permit in the end.
         Share { permit: Arc::clone(&self.semaphore).acquire_many_owned(units).await.ok() }
     }
+
+    /// Takes `bytes` if they are free at once.
+    pub(crate) fn take_now(&self, bytes: u64) -> Option<Share> {
+        let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
+        Arc::clone(&self.semaphore)
+            .try_acquire_many_owned(units)
+            .ok()
+            .map(|permit| Share { permit: Some(permit) })
+    }
 }
 
 impl Share {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
-use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use futures::stream::BoxStream;
 use nars3_narinfo::{CACHE_INFO_KEY, CacheInfo, NarInfo, PathInfo};
 use nars3_store_api::{
     NarStream, PackedFile, PackedFiles, PackedNar, StageOptions, Staged, Store, StoreError, WriteBehaviour,
@@ -19,12 +19,28 @@ use tokio::sync::{OnceCell, Semaphore};
 use crate::ServerCopies;
 use crate::budget::{Budget, Share};
 use crate::known::Known;
+use crate::location::Elsewhere;
 use crate::objects::Objects;
 use crate::options::BinaryCacheOptions;
 use crate::stats::CacheStats;
 
 /// The largest `nix-cache-info` that is believed. Real ones have some sixty bytes.
 const CACHE_INFO_SIZE: u64 = 64 * 1024;
+
+/// The text of `nix-cache-info`, from disk where it was read lately.
+async fn cache_info_text(objects: &Objects) -> Result<Option<String>, StoreError> {
+    let Some(remembered) = &objects.remembered else {
+        return objects.text(CACHE_INFO_KEY, CACHE_INFO_SIZE).await;
+    };
+    if let Some(text) = remembered.info().await {
+        objects.note_remembered_info();
+        return Ok(Some(text));
+    }
+    let text = objects.text(CACHE_INFO_KEY, CACHE_INFO_SIZE).await?;
+    // That there is none is not remembered: the first push changes it.
+    remembered.set_info(text.clone()).await;
+    Ok(text)
+}
 
 /// A Nix binary cache over an object store. Made by `open`; everything else is the `Store` trait and the operations
 /// that only caches have.
@@ -36,6 +52,7 @@ pub struct BinaryCache {
     pub(crate) upstreams: Vec<Arc<dyn Store>>,
     pub(crate) server_copies: Option<ServerCopies>,
     pub(crate) known: Known,
+    pub(crate) elsewhere: Option<Arc<dyn Elsewhere>>,
     pub(crate) compression_memory: Budget,
     pub(crate) decompression_memory: Budget,
     /// `None`: temporary files may take any space.
@@ -62,7 +79,8 @@ impl BinaryCache {
         options: BinaryCacheOptions,
     ) -> Result<Arc<Self>, StoreError> {
         let objects = Arc::new(Objects::new(objects, &options));
-        let info = objects.text(CACHE_INFO_KEY, CACHE_INFO_SIZE).await?.map(|text| CacheInfo::parse(&text));
+        let text = cache_info_text(&objects).await?;
+        let info = text.map(|text| CacheInfo::parse(&text));
         if info.is_none() && !objects.info_denied() {
             objects.note_empty();
         }
@@ -85,6 +103,7 @@ impl BinaryCache {
             upstreams: options.upstreams,
             server_copies: options.server_copies,
             known: Known::new(options.path_info_cache_size),
+            elsewhere: options.elsewhere,
             compression_memory: Budget::new(options.limits.compression_memory),
             decompression_memory: Budget::new(options.limits.decompression_memory),
             spool_space: options.limits.spool_space.map(Budget::new),
@@ -170,16 +189,7 @@ impl Store for BinaryCache {
     }
 
     async fn path_infos(&self, paths: &[StorePath]) -> Result<HashMap<StorePath, Arc<PathInfo>>, StoreError> {
-        let queries: Vec<_> = paths
-            .iter()
-            .cloned()
-            .map(|path| async move { Ok((self.path_info(&path).await?, path)) })
-            .collect();
-        stream::iter(queries)
-            .buffer_unordered(self.objects.limits().concurrent_requests.max(1))
-            .try_filter_map(|(info, path)| async move { Ok(info.map(|info| (path, info))) })
-            .try_collect()
-            .await
+        self.infos(paths).await
     }
 
     async fn valid_paths(&self, paths: &[StorePath]) -> Result<Vec<StorePath>, StoreError> {

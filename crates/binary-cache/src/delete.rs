@@ -114,7 +114,7 @@ impl BinaryCache {
     /// deleted path.
     async fn remove(&self, paths: &[StorePath], links: &[String], nars: &[String]) -> Result<(), StoreError> {
         for path in paths {
-            self.known.forget(path);
+            self.forget(path);
             self.objects.delete(&narinfo_key(path)).await?;
         }
         // Before the listings, by which they are found.

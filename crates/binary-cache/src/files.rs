@@ -3,10 +3,10 @@
 //! A listing and a part of a NAR cannot be verified: the signature is over the hash of the whole NAR. What is read
 //! here is as trustworthy as the cache itself, except where a whole NAR had to be read.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::sync::Arc;
 
-use nars3_compression::Compression;
+use nars3_compression::{Compression, Located};
 use nars3_nar::{Decoder, Event, ListingSink};
 use nars3_narinfo::{Listing, Node, listing_key};
 use nars3_store_api::{BoxError, CHUNK_SIZE, NarStream, NarWriter, StoreError};
@@ -56,6 +56,9 @@ impl BinaryCache {
         if let Some(listing) = self.stored_listing(path).await? {
             return Ok(listing);
         }
+        if let Some(kept) = self.local_nar(&entry).await? {
+            return Ok(Listing::clone(&kept.listing));
+        }
         let mut nar = self.send_nar(&entry.info).await?;
         let listed = tokio::task::spawn_blocking(move || {
             let mut sink = ListingSink::default();
@@ -71,14 +74,23 @@ impl BinaryCache {
         listed?.map_err(|error| self.objects.corrupt(entry.url.as_str(), error))
     }
 
-    /// The file at `member` (names joined by `/`; empty for a path that is itself a file) in a path. From a NAR that
-    /// is not compressed and has a `.ls`, no more than the file is fetched; otherwise the NAR as far as the file.
+    /// The file at `member` (names joined by `/`; empty for a path that is itself a file) in a path. Where there is a
+    /// `.ls`, no more is fetched than the file from a NAR that is not compressed, and than its frames from one in several
+    /// frames of zstd with a table; otherwise the NAR as far as the file. With `local-nar-cache` the NAR is fetched once and
+    /// kept.
     ///
     /// # Errors
     /// `InvalidPath`, `NarGone`; `Backend` with a `FileError` when there is no such regular file.
     pub async fn open_file(&self, path: &StorePath, member: &str) -> Result<OpenedFile, StoreError> {
         let entry = self.entry(path).await?.ok_or_else(|| self.invalid(path))?;
         let member = member.trim_matches('/');
+        if let Some(kept) = self.local_nar(&entry).await? {
+            let node = regular(kept.listing.root.lookup(member), member)
+                .map_err(|error| self.objects.failed(format!("read a file of '{path}'"), error))?;
+            if let (size, Some(offset)) = node {
+                return Ok(OpenedFile { size: Some(size), contents: kept.contents(offset, size) });
+            }
+        }
         let node = match self.stored_listing(path).await? {
             Some(listing) => Some(
                 regular(listing.root.lookup(member), member)
@@ -86,24 +98,60 @@ impl BinaryCache {
             ),
             None => None,
         };
+        match self.open_in(Arc::clone(&entry), node, member).await {
+            // What was remembered on disk may be older than the file.
+            Err(StoreError::NarGone { .. }) if !entry.seen => {
+                self.forget(path);
+                let current = self.entry(path).await?.ok_or_else(|| self.invalid(path))?;
+                self.open_in(current, node, member).await
+            }
+            opened => opened,
+        }
+    }
+
+    /// Opens the file at `member`, of which the listing says the size and the offset, in the NAR of `entry`.
+    async fn open_in(
+        &self,
+        entry: Arc<Entry>,
+        node: Option<(u64, Option<u64>)>,
+        member: &str,
+    ) -> Result<OpenedFile, StoreError> {
         let size = node.map(|(size, _)| size);
-        let extraction = Extraction {
+        let extraction = |entry: &Entry, key: String| Extraction {
             objects: Arc::clone(&self.objects),
-            path: path.clone(),
-            key: self.nar_key_of(&entry)?,
+            path: entry.info.path.clone(),
+            key,
             compression: entry.compression.clone(),
             member: member.to_owned(),
         };
         let contents = match node {
             Some((size, Some(offset))) if entry.compression == Compression::None && offset >= 8 => {
+                let extraction = extraction(&entry, self.nar_key_of(&entry)?);
                 self.fetch_range(&entry, extraction, offset, size).await?
             }
-            _ => {
-                let (_, download) = self.fetch_nar(&entry).await?;
-                NarStream::from_blocking(move |writer| extraction.search(download, writer))
+            Some((size, Some(offset))) if entry.compression == Compression::Zstd && offset >= 8 => {
+                let key = self.nar_key_of(&entry)?;
+                match self.locate(&entry, &key, offset - 8..offset.saturating_add(size)).await? {
+                    Some(located) => {
+                        self.fetch_frames(&entry, extraction(&entry, key), located, size).await?
+                    }
+                    None => self.search(entry, extraction).await?,
+                }
             }
+            _ => self.search(entry, extraction).await?,
         };
         Ok(OpenedFile { size, contents })
+    }
+
+    /// Looks for the file from the beginning of the NAR on.
+    async fn search(
+        &self,
+        entry: Arc<Entry>,
+        extraction: impl Fn(&Entry, String) -> Extraction,
+    ) -> Result<NarStream, StoreError> {
+        let (entry, key, download) = self.fetch_nar(entry).await?;
+        let extraction = extraction(&entry, key);
+        Ok(NarStream::from_blocking(move |writer| extraction.search(download, writer)))
     }
 
     async fn stored_listing(&self, path: &StorePath) -> Result<Option<Listing>, StoreError> {
@@ -114,6 +162,23 @@ impl BinaryCache {
         let parsed = tokio::task::spawn_blocking(move || Listing::from_json(&text)).await;
         let listing = parsed.map_err(|error| self.objects.failed(format!("read '{key}'"), error))?;
         listing.map(Some).map_err(|error| self.objects.corrupt(&key, error))
+    }
+
+    /// The frames that hold a file, and the eight bytes before it: its length, by which a listing of another NAR shows.
+    async fn fetch_frames(
+        &self,
+        entry: &Entry,
+        extraction: Extraction,
+        located: Located,
+        size: u64,
+    ) -> Result<NarStream, StoreError> {
+        let download = self.objects.download(&extraction.key, Some(located.file)).await?;
+        let download = download.ok_or_else(|| StoreError::NarGone {
+            store: self.to_string(),
+            path: entry.info.path.clone(),
+            location: extraction.key.clone(),
+        })?;
+        Ok(NarStream::from_blocking(move |writer| extraction.unpack(download, located.skip, size, writer)))
     }
 
     /// The bytes of one file, and the eight before them: its length, by which a listing of another NAR shows.
@@ -156,16 +221,35 @@ struct Extraction {
 }
 
 impl Extraction {
-    fn copy(self, mut download: Download, size: u64, writer: &mut NarWriter) -> Result<(), StoreError> {
+    fn copy(self, download: Download, size: u64, writer: &mut NarWriter) -> Result<(), StoreError> {
+        self.copy_from(download.body, size, writer)
+    }
+
+    fn unpack(
+        self,
+        download: Download,
+        skip: u64,
+        size: u64,
+        writer: &mut NarWriter,
+    ) -> Result<(), StoreError> {
+        let body: Box<dyn BufRead + Send> = Box::new(download.body);
+        let mut plain = nars3_compression::decoder(&self.compression, body)
+            .map_err(|error| self.objects.corrupt(&self.key, error))?;
+        io::copy(&mut plain.by_ref().take(skip), &mut io::sink()).map_err(|error| self.unreadable(error))?;
+        self.copy_from(plain, size, writer)
+    }
+
+    /// Copies a file, before which stands its length.
+    fn copy_from(self, mut reader: impl Read, size: u64, writer: &mut NarWriter) -> Result<(), StoreError> {
         let mut length = [0; 8];
-        download.body.read_exact(&mut length).map_err(|error| self.unreadable(error))?;
+        reader.read_exact(&mut length).map_err(|error| self.unreadable(error))?;
         let length = u64::from_le_bytes(length);
         if length != size {
             let reason =
                 format!("the listing gives '{}' {size} bytes, but the NAR has {length} there", self.member);
             return Err(self.objects.corrupt(&self.key, reason));
         }
-        self.pass(&mut download.body.take(size), size, writer)
+        self.pass(&mut reader.take(size), size, writer)
     }
 
     fn search(self, download: Download, writer: &mut NarWriter) -> Result<(), StoreError> {

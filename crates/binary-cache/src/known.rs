@@ -15,6 +15,8 @@ pub(crate) struct Entry {
     pub(crate) compression: Compression,
     pub(crate) file_hash: Option<Hash>,
     pub(crate) file_size: Option<u64>,
+    /// Whether this process has it from the cache itself, and not from what was remembered on disk.
+    pub(crate) seen: bool,
 }
 
 impl From<NarInfo> for Entry {
@@ -25,6 +27,7 @@ impl From<NarInfo> for Entry {
             compression: narinfo.compression,
             file_hash: narinfo.file_hash,
             file_size: narinfo.file_size,
+            seen: true,
         }
     }
 }
@@ -64,10 +67,17 @@ impl Known {
         Some(entry)
     }
 
+    /// As `entry`, if this process has it from the cache itself.
+    pub(crate) fn seen(&self, hash_part: &HashPart) -> Option<Arc<Entry>> {
+        self.entry(hash_part).filter(|entry| entry.seen)
+    }
+
     pub(crate) fn remember(&self, entry: Arc<Entry>) {
         let hash_part = entry.info.path.hash_part();
         let mut state = self.lock();
-        state.valid.insert(entry.info.path.clone());
+        if entry.seen {
+            state.valid.insert(entry.info.path.clone());
+        }
         self.insert_young(&mut state, hash_part, entry);
     }
 
@@ -151,6 +161,16 @@ mod tests {
         known.remember(entry(3));
         let found = known.entry(&hash_part(1));
         assert!(found.is_none_or(|entry| entry.url == "nar/newer"));
+    }
+
+    #[test]
+    fn what_comes_from_disk_makes_nothing_valid() {
+        let known = Known::new(10);
+        known.remember(Arc::new(Entry { seen: false, ..Entry::clone(&entry(1)) }));
+        assert!(known.entry(&hash_part(1)).is_some() && known.seen(&hash_part(1)).is_none());
+        assert!(!known.is_valid(&entry(1).info.path));
+        known.remember(entry(1));
+        assert!(known.seen(&hash_part(1)).is_some() && known.is_valid(&entry(1).info.path));
     }
 
     #[test]

@@ -47,7 +47,8 @@
 //!   stored. Hashing and compression run on the blocking pool.
 //! - Conditional writes settle races: of two writers of one path the first wins, and the signatures of both stay. Stores
 //!   without conditional writes or without headers (files) are found out by their answers and served as well as they can.
-//! - Absence is never remembered; what this process knows to be present is.
+//! - What this process knows to be present is remembered, absence is not. Readers may be answered from a file that outlives
+//!   the process (`PathInfoCache`), absence included; a push never is.
 //! - Access denied means "no such object", as S3 answers without `s3:ListBucket`, and is told once as a warning; rejected
 //!   credentials are an error.
 //!
@@ -65,13 +66,14 @@
 //! | `options` | how a cache is opened, and the limits |
 //! | `presence` | which paths are there: narinfos, or a listing where it is cheaper |
 //! | `known` | what this process knows to be there |
+//! | `path_info_cache` | what earlier processes knew, on disk, for readers only |
 //! | `take`, `incoming`, `compress`, `spool` | a NAR on its way in |
 //! | `take_stored` | a large NAR that is kept as it is: its parts go out while it is read |
 //! | `publish` | references, signatures, the narinfo |
-//! | `send`, `location` | a NAR on its way out |
+//! | `send`, `location`, `unpack` | a NAR on its way out |
 //! | `send_file`, `take_file` | the same file on its way to another cache, never compressed again |
 //! | `server_copy` | the same file, copied by the server that holds both caches |
-//! | `files` | single files and listings |
+//! | `files`, `seek`, `local_nars` | single files and listings |
 //! | `debug_info`, `logs`, `realisations` | the other objects of a cache |
 //! | `graph`, `delete`, `verify` | what needs all narinfos |
 //! | `objects` | the object store with the manners of a cache: keys, headers, conditions, parts, resumption |
@@ -87,14 +89,17 @@ mod files;
 mod graph;
 mod incoming;
 mod known;
+mod local_nars;
 mod location;
 mod logs;
 mod objects;
 mod options;
+mod path_info_cache;
 mod presence;
 mod publish;
 mod rate;
 mod realisations;
+mod seek;
 mod send;
 mod send_file;
 mod server_copy;
@@ -103,16 +108,19 @@ mod stats;
 mod take;
 mod take_file;
 mod take_stored;
+mod unpack;
 mod verify;
 
 pub use cache::BinaryCache;
 pub use delete::{DeleteOptions, Deletion};
 pub use files::{FileError, OpenedFile};
+pub use location::Elsewhere;
 pub use objects::UploadLimit;
 pub use options::{BinaryCacheOptions, Limits, ListingOrder};
+pub use path_info_cache::{Lifetimes, PathInfoCache, PathInfoCacheError, Remembered};
 pub use rate::RateLimit;
 pub use realisations::RealisedOutput;
 pub use server_copy::{FileCopier, ServerCopies};
-pub use stats::CacheStats;
+pub use stats::{CacheStats, Presence};
 pub use take::UnreadableEncoding;
 pub use verify::{Finding, VerifyOptions, VerifyReport};

@@ -1,9 +1,25 @@
 //! Where the `URL` of a narinfo leads: to an object of the same cache, or nowhere.
 
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use nars3_store_api::BoxError;
+use object_store::ObjectStore;
+use object_store::path::Path;
+
+/// Opens objects on other servers than the cache's own. It is given URLs that strangers wrote, and must not let any
+/// credential go along.
+#[async_trait]
+pub trait Elsewhere: fmt::Debug + Send + Sync {
+    /// The object store that the absolute `url` leads to, and the place there.
+    async fn open(&self, url: &str) -> Result<(Arc<dyn ObjectStore>, Path), BoxError>;
+}
+
 /// A `URL` that is not followed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LocationError {
-    #[error("its URL '{url}' leaves the cache")]
+    #[error("its URL '{}' leaves the cache", without_query(url))]
     OtherOrigin { url: String },
     #[error("its URL '{url}' is not the name of an object: {reason}")]
     NotAKey { url: String, reason: &'static str },
@@ -36,6 +52,11 @@ pub(crate) fn object_key(uri: &str, url: &str) -> Result<String, LocationError> 
         return Err(not_a_key("it has an empty, '.' or '..' segment"));
     }
     Ok(key.to_owned())
+}
+
+/// A URL as messages show it: what stands behind `?` may be a signature.
+pub(crate) fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or(url)
 }
 
 /// Whether a URL begins with a scheme (RFC 3986: a letter, then letters, digits, `+`, `-`, `.`, up to a colon).

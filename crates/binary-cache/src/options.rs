@@ -8,6 +8,8 @@ use nars3_store_path::{SecretKey, StoreDir};
 use nars3_store_url::{CacheSettings, HeaderSettings};
 
 use crate::ServerCopies;
+use crate::location::Elsewhere;
+use crate::path_info_cache::Remembered;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -33,6 +35,10 @@ pub struct BinaryCacheOptions {
     pub server_copies: Option<ServerCopies>,
     /// Path infos remembered in memory (Nix: `path-info-cache-size`).
     pub path_info_cache_size: usize,
+    /// Path infos remembered on disk, from one process to the next.
+    pub remembered: Option<Remembered>,
+    /// Opens what lies on other servers, where the `URL` of a narinfo leads there. Without it such a narinfo is refused.
+    pub elsewhere: Option<Arc<dyn Elsewhere>>,
     /// What a listing of the object store is like.
     pub listing: ListingOrder,
     /// Write documents with a Content-Encoding that newer Nix cannot read (`xz`, `bzip2`).
@@ -54,6 +60,8 @@ impl BinaryCacheOptions {
             upstreams: Vec::new(),
             server_copies: None,
             path_info_cache_size: 65_536,
+            remembered: None,
+            elsewhere: None,
             listing: ListingOrder::Unordered,
             force_encodings: false,
             limits: Limits::default(),

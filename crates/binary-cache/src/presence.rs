@@ -1,16 +1,16 @@
 //! Which paths are in the cache: narinfos read one by one, or many answered by a listing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use nars3_narinfo::NarInfo;
+use nars3_narinfo::{NarInfo, PathInfo};
 use nars3_store_api::StoreError;
 use nars3_store_path::{HashPart, StorePath};
 
 use crate::BinaryCache;
 use crate::known::Entry;
-use crate::objects::{PAGE, hash_part_of};
+use crate::objects::{Absence, PAGE, hash_part_of};
 
 /// Questions that one page of a listing may stand for. A page takes about two round trips and comes one after
 /// another, while questions go thirty and more at a time; S3 charges for a page what it charges for twelve questions.
@@ -23,33 +23,121 @@ const LISTING_WORTH_A_LOOK: usize = 2 * QUESTIONS_PER_PAGE as usize;
 type Open = BTreeMap<HashPart, Vec<StorePath>>;
 
 impl BinaryCache {
-    /// The narinfo of `path`, from memory or the cache; `None` if there is none, or if it is that of a path with
+    /// The narinfo of `path`, from memory, disk or the cache; `None` if there is none, or if it is that of a path with
     /// another name (as in Nix 2.29 `store-api.cc`).
     pub(crate) async fn entry(&self, path: &StorePath) -> Result<Option<Arc<Entry>>, StoreError> {
-        let entry = self.entry_of(&path.hash_part()).await?.filter(|entry| entry.info.path == *path);
+        let entry = self.entry_of(&path.hash_part()).await?;
+        Ok(self.about(path, entry))
+    }
+
+    /// As `entry`, but never from disk: what was there when somebody last looked may be gone, and a path that a push
+    /// takes for present is not pushed.
+    async fn current_entry(&self, path: &StorePath) -> Result<Option<Arc<Entry>>, StoreError> {
+        let hash_part = path.hash_part();
+        let entry = match self.known.seen(&hash_part) {
+            Some(entry) => Some(entry),
+            None => self.read_entry(&hash_part).await?,
+        };
+        Ok(self.about(path, entry))
+    }
+
+    fn about(&self, path: &StorePath, entry: Option<Arc<Entry>>) -> Option<Arc<Entry>> {
+        let entry = entry.filter(|entry| entry.info.path == *path);
         if entry.is_none() {
             self.known.forget(path);
         }
-        Ok(entry)
+        entry
     }
 
-    /// The narinfo with this hash part, from memory or the cache.
+    /// The narinfo with this hash part, from memory, disk or the cache.
     pub(crate) async fn entry_of(&self, hash_part: &HashPart) -> Result<Option<Arc<Entry>>, StoreError> {
-        match self.known.entry(hash_part) {
-            Some(entry) => Ok(Some(entry)),
+        if let Some(entry) = self.known.entry(hash_part) {
+            return Ok(Some(entry));
+        }
+        match self.entries_on_disk(vec![*hash_part]).await.remove(hash_part) {
+            Some(remembered) => Ok(remembered),
             None => self.read_entry(hash_part).await,
         }
+    }
+
+    /// What is remembered on disk of each of these: its narinfo, or that there is none.
+    async fn entries_on_disk(&self, hash_parts: Vec<HashPart>) -> HashMap<HashPart, Option<Arc<Entry>>> {
+        let Some(remembered) = &self.objects.remembered else { return HashMap::new() };
+        let texts = remembered.narinfos(hash_parts).await;
+        let understand = |(hash_part, text): (HashPart, Option<String>)| {
+            let Some(text) = text else { return Some((hash_part, None)) };
+            // What cannot be understood any more is asked again.
+            let narinfo = self.parse_narinfo(&format!("{hash_part}.narinfo"), &hash_part, &text).ok()?;
+            let entry = Arc::new(Entry { seen: false, ..Entry::from(narinfo) });
+            self.known.remember(Arc::clone(&entry));
+            Some((hash_part, Some(entry)))
+        };
+        texts.into_iter().filter_map(understand).collect()
+    }
+
+    /// The path infos of `paths`, those that are not there left out. The disk is asked once for all.
+    pub(crate) async fn infos(
+        &self,
+        paths: &[StorePath],
+    ) -> Result<HashMap<StorePath, Arc<PathInfo>>, StoreError> {
+        let new: Vec<_> =
+            paths.iter().map(StorePath::hash_part).filter(|part| self.known.entry(part).is_none()).collect();
+        let on_disk = Arc::new(self.entries_on_disk(new).await);
+        let queries: Vec<_> = paths
+            .iter()
+            .cloned()
+            .map(|path| {
+                let on_disk = Arc::clone(&on_disk);
+                async move {
+                    let entry = match on_disk.get(&path.hash_part()) {
+                        Some(remembered) => self.about(&path, remembered.clone()),
+                        None => match self.known.entry(&path.hash_part()) {
+                            Some(entry) => self.about(&path, Some(entry)),
+                            None => {
+                                let entry = self.read_entry(&path.hash_part()).await?;
+                                self.about(&path, entry)
+                            }
+                        },
+                    };
+                    Ok::<_, StoreError>(entry.map(|entry| (path, Arc::clone(&entry.info))))
+                }
+            })
+            .collect();
+        stream::iter(queries)
+            .buffer_unordered(self.objects.limits().concurrent_requests.max(1))
+            .try_filter_map(|found| async move { Ok(found) })
+            .try_collect()
+            .await
     }
 
     /// The narinfo with this hash part, as it is in the cache now.
     pub(crate) async fn read_entry(&self, hash_part: &HashPart) -> Result<Option<Arc<Entry>>, StoreError> {
         let key = format!("{hash_part}.narinfo");
-        let Some(text) = self.objects.text(&key, self.objects.limits().narinfo_size).await? else {
-            return Ok(None);
+        let text = match self.objects.look_up(&key, self.objects.limits().narinfo_size).await? {
+            Ok(document) => self.objects.as_text(&key, document)?,
+            Err(absence) => {
+                if let Some(remembered) = &self.objects.remembered {
+                    match absence {
+                        Absence::Missing => remembered.remember(hash_part, None),
+                        // Whoever gets the permission is not to wait for what was remembered without it.
+                        Absence::Denied => remembered.forget(hash_part),
+                    }
+                }
+                return Ok(None);
+            }
         };
         let entry = Arc::new(Entry::from(self.parse_narinfo(&key, hash_part, &text)?));
         self.known.remember(Arc::clone(&entry));
+        if let Some(remembered) = &self.objects.remembered {
+            remembered.remember(hash_part, Some(text));
+        }
         Ok(Some(entry))
+    }
+
+    /// Forgets a path, in memory and on disk.
+    pub(crate) fn forget(&self, path: &StorePath) {
+        self.known.forget(path);
+        self.objects.forget_on_disk(&path.hash_part());
     }
 
     /// Reads a narinfo, which must be about the path that its key names: otherwise a signed narinfo of one path could
@@ -80,10 +168,11 @@ impl BinaryCache {
         if open.len() >= LISTING_WORTH_A_LOOK && self.objects.lists_in_order() {
             open = self.settle_by_listing(open, &mut found).await;
         }
+        self.objects.stats().count_asked(open.len());
         let questions: Vec<_> = open
             .into_values()
             .flatten()
-            .map(|path| async move { Ok::<_, StoreError>(self.entry(&path).await?.map(|_| path)) })
+            .map(|path| async move { Ok::<_, StoreError>(self.current_entry(&path).await?.map(|_| path)) })
             .collect();
         let answers: Vec<Option<StorePath>> = stream::iter(questions)
             .buffer_unordered(self.objects.limits().concurrent_requests.max(1))
@@ -101,6 +190,7 @@ impl BinaryCache {
         else {
             return open;
         };
+        let before = open.len();
         let affordable = PAGE * (open.len() as u64 / QUESTIONS_PER_PAGE).max(1);
         let mut keys = self.objects.top_level_keys(Some(first.as_str()));
         let mut seen: u64 = 0;
@@ -132,8 +222,10 @@ impl BinaryCache {
                 }
             }
         };
-        tracing::debug!(store = %self, keys = seen, everything, "answered from a listing");
-        if everything { Open::new() } else { behind(&settled, open) }
+        let open = if everything { Open::new() } else { behind(&settled, open) };
+        self.objects.stats().count_listed(before - open.len(), seen.div_ceil(PAGE).max(1));
+        tracing::debug!(store = %self, keys = seen, everything, left = open.len(), "answered from a listing");
+        open
     }
 }
 

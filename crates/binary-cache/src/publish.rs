@@ -51,6 +51,7 @@ impl BinaryCache {
             let text = narinfo.to_text(&self.store_dir);
             match self.objects.put_document(&key, text.into(), Kind::NarInfo, mode.clone()).await? {
                 Written::Now => {
+                    self.objects.forget_on_disk(&narinfo.info.path.hash_part());
                     self.known.remember(Arc::new(Entry::from(narinfo)));
                     return Ok(());
                 }
@@ -136,6 +137,9 @@ impl BinaryCache {
         info.store_dir = Some(self.store_dir.clone());
         let text = info.to_text();
         self.objects.put_document(CACHE_INFO_KEY, text.into(), Kind::CacheInfo, Mode::Always).await?;
+        if let Some(remembered) = &self.objects.remembered {
+            remembered.set_info(None).await;
+        }
         // That another task has set it meanwhile is as good.
         let _ = self.announced.set(());
         Ok(())
@@ -208,6 +212,7 @@ impl BinaryCache {
                 || self.objects.put_document(&key, text.into(), Kind::NarInfo, unchanged).await?
                     == Written::Now
             {
+                self.objects.forget_on_disk(&path.hash_part());
                 self.known.remember(Arc::new(Entry::from(narinfo)));
                 return Ok(added);
             }

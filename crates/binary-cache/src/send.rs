@@ -3,15 +3,14 @@
 use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
 
-use nars3_compression::{Compression, CompressionError};
+use nars3_compression::{Compression, CompressionError, DecoderOptions, decoder_with};
 use nars3_narinfo::PathInfo;
 use nars3_store_api::{BoxError, CHUNK_SIZE, NarStream, NarWriter, Stage, StoreError, Work};
 use nars3_store_path::{Hash, Hasher, StorePath};
 
 use crate::BinaryCache;
-use crate::compress::unpacking_memory;
 use crate::known::Entry;
-use crate::location::object_key;
+use crate::location::{LocationError, object_key, without_query};
 use crate::objects::{Download, Objects, undo_encoding};
 
 impl BinaryCache {
@@ -20,14 +19,14 @@ impl BinaryCache {
         let entry = self.entry(&info.path).await?.ok_or_else(|| self.invalid(&info.path))?;
         // Never closed, so there is always a permit in the end. Taken first: an open body would time out waiting.
         let permit = Arc::clone(&self.nars_out).acquire_owned().await.ok();
-        let memory = unpacking_memory(&entry.compression, info.nar_size);
-        let share = self.decompression_memory.take(memory).await;
-        let (key, download) = self.fetch_nar(&entry).await?;
+        let unpacker = self.unpacker(&entry.compression, info.nar_size).await;
+        let (entry, key, download) = self.fetch_nar(entry).await?;
         let unpacking = Unpacking {
             objects: Arc::clone(&self.objects),
             path: info.path.clone(),
             key,
             compression: entry.compression.clone(),
+            options: unpacker.options.clone(),
             file_hash: entry.file_hash,
             file_size: entry.file_size,
             nar_hash: info.nar_hash,
@@ -36,23 +35,69 @@ impl BinaryCache {
         let stream = NarStream::from_blocking(move |writer| {
             let mut work = Work::begin(Stage::Unpack);
             let (objects, waited) = (Arc::clone(&unpacking.objects), download.waited.clone());
+            let hash_part = unpacking.path.hash_part();
             let result = unpacking.run(download, writer);
+            // The narinfo may be older than the file.
+            if matches!(
+                result,
+                Err(StoreError::FileMismatch { .. }
+                    | StoreError::NarHashMismatch { .. }
+                    | StoreError::NarSizeMismatch { .. })
+            ) {
+                objects.forget_on_disk(&hash_part);
+            }
             work.waited_for_input(waited.so_far());
             work.waited_for_output(writer.waited());
             objects.report_work(work);
-            drop((permit, share));
+            drop((permit, unpacker));
             result
         });
         // `run` hashes all that it writes, and ends well only if that was this NAR.
         Ok(stream.verified_as(info.nar_hash, info.nar_size))
     }
 
-    /// The file of a path, as it is stored, and its key.
-    pub(crate) async fn fetch_nar(&self, entry: &Entry) -> Result<(String, Download), StoreError> {
+    /// The file of a path, as it is stored, its key, and the narinfo that led there: a newer one than `entry` where that
+    /// was remembered on disk and its file is not there, or is another.
+    pub(crate) async fn fetch_nar(
+        &self,
+        entry: Arc<Entry>,
+    ) -> Result<(Arc<Entry>, String, Download), StoreError> {
+        match self.fetch_file(&entry).await {
+            Ok((key, download)) => Ok((entry, key, download)),
+            Err(
+                StoreError::NarGone { .. } | StoreError::FileMismatch { .. } | StoreError::Corrupt { .. },
+            ) if !entry.seen => {
+                let path = &entry.info.path;
+                self.forget(path);
+                let current = self.read_entry(&path.hash_part()).await?;
+                let current = current.filter(|current| current.info.path == *path);
+                let current = current.ok_or_else(|| self.invalid(path))?;
+                let (key, download) = self.fetch_file(&current).await?;
+                Ok((current, key, download))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn fetch_file(&self, entry: &Entry) -> Result<(String, Download), StoreError> {
         let path = &entry.info.path;
-        let key = self.nar_key_of(entry)?;
-        let Some(download) = self.objects.download(&key, None).await? else {
-            self.known.forget(path);
+        let (key, found) = match (object_key(self.objects.uri(), &entry.url), &self.elsewhere) {
+            (Err(LocationError::OtherOrigin { url }), Some(elsewhere)) => {
+                let reading = || format!("read '{}'", without_query(&url));
+                let opened = elsewhere.open(&url).await;
+                let (store, place) = opened.map_err(|error| self.objects.failed(reading(), error))?;
+                let name = without_query(&url).to_owned();
+                let found = self.objects.download_from(store, place, &name, None).await?;
+                (name, found)
+            }
+            _ => {
+                let key = self.nar_key_of(entry)?;
+                let found = self.objects.download(&key, None).await?;
+                (key, found)
+            }
+        };
+        let Some(download) = found else {
+            self.forget(path);
             return Err(StoreError::NarGone { store: self.to_string(), path: path.clone(), location: key });
         };
         match entry.file_size {
@@ -84,6 +129,7 @@ struct Unpacking {
     path: StorePath,
     key: String,
     compression: Compression,
+    options: DecoderOptions,
     file_hash: Option<Hash>,
     file_size: Option<u64>,
     nar_hash: Hash,
@@ -97,7 +143,7 @@ impl Unpacking {
         let mut hasher = Hasher::new(self.nar_hash.algorithm());
         let mut size: u64 = 0;
         {
-            let mut nar = nars3_compression::decoder(&self.compression, Box::new(&mut file))
+            let mut nar = decoder_with(&self.compression, &self.options, Box::new(&mut file))
                 .map_err(|error| self.corrupt(error))?;
             let mut buffer = vec![0; CHUNK_SIZE];
             loop {

@@ -23,7 +23,7 @@ impl BinaryCache {
         }
         // Never closed, so there is always a permit in the end. Taken first: an open body would time out waiting.
         let permit = Arc::clone(&self.nars_out).acquire_owned().await.ok();
-        let (key, download) = self.fetch_nar(&entry).await?;
+        let (entry, key, download) = self.fetch_nar(entry).await?;
         let sending = Sending {
             objects: Arc::clone(&self.objects),
             path: info.path.clone(),

@@ -59,7 +59,8 @@ impl BinaryCache {
         if !wanted.includes(&entry.compression) {
             return Ok(None);
         }
-        let location = self.nar_key_of(&entry)?;
+        // One on another server is not this server's to copy.
+        let Ok(location) = self.nar_key_of(&entry) else { return Ok(None) };
         let compression = entry.compression.clone();
         Ok(Some(PackedFile { compression, hash, size, store: self.to_string(), location }))
     }

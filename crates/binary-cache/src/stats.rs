@@ -16,6 +16,9 @@ pub struct CacheStats {
     list_pages: AtomicU64,
     bytes_received: AtomicU64,
     bytes_sent: AtomicU64,
+    paths_asked: AtomicU64,
+    paths_listed: AtomicU64,
+    pages_for_paths: AtomicU64,
 }
 
 impl CacheStats {
@@ -64,6 +67,16 @@ impl CacheStats {
         self.bytes_sent.load(Ordering::Relaxed)
     }
 
+    /// Whether paths are there: how many were asked for one by one, how many a listing told, and the pages that it took.
+    /// The cheaper of the two ways is chosen, by what the first page tells of the size of the bucket.
+    pub fn presence(&self) -> Presence {
+        Presence {
+            asked: self.paths_asked.load(Ordering::Relaxed),
+            listed: self.paths_listed.load(Ordering::Relaxed),
+            pages: self.pages_for_paths.load(Ordering::Relaxed),
+        }
+    }
+
     /// All requests together.
     pub fn requests(&self) -> u64 {
         self.gets()
@@ -105,8 +118,36 @@ impl CacheStats {
         self.list_pages.fetch_add(pages, Ordering::Relaxed);
     }
 
+    pub(crate) fn count_asked(&self, paths: usize) {
+        self.paths_asked.fetch_add(paths as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_listed(&self, paths: usize, pages: u64) {
+        self.paths_listed.fetch_add(paths as u64, Ordering::Relaxed);
+        self.pages_for_paths.fetch_add(pages, Ordering::Relaxed);
+    }
+
     pub(crate) fn count_received(&self, bytes: u64) {
         self.bytes_received.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// How it was found out which paths are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Presence {
+    /// Paths that were asked for, each with a request.
+    pub asked: u64,
+    /// Paths of which a listing told whether they are there.
+    pub listed: u64,
+    /// Pages of listings, also of those that were given up after the first.
+    pub pages: u64,
+}
+
+impl fmt::Display for Presence {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { asked, listed, pages } = self;
+        write!(formatter, "{asked} paths asked for one by one, {listed} settled by {pages} pages of listings")
     }
 }
 
@@ -132,6 +173,17 @@ impl fmt::Display for CacheStats {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_ways_to_find_paths_are_told() {
+        let stats = CacheStats::default();
+        stats.count_listed(990, 3);
+        stats.count_asked(10);
+        assert_eq!(
+            stats.presence().to_string(),
+            "10 paths asked for one by one, 990 settled by 3 pages of listings"
+        );
+    }
 
     #[test]
     fn the_summary_adds_up() {

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nars3_compression::{Compression, decoder};
+use nars3_compression::{Compression, DecoderOptions, decoder_with};
 use nars3_nar::ListingSink;
 use nars3_narinfo::{Listing, PathInfo, nar_key};
 use nars3_store_api::{
@@ -14,7 +14,6 @@ use nars3_store_api::{
 use nars3_store_path::{Hash, Hasher};
 
 use crate::BinaryCache;
-use crate::compress::unpacking_memory;
 use crate::objects::{Kind, Objects};
 use crate::spool::{Spool, Spooled};
 use crate::take::{GivenUp, StagedFile};
@@ -52,14 +51,14 @@ impl BinaryCache {
         let waiting = in_memory.min(promised);
         let mut space = self.space_for(promised, in_memory).await;
         let mut share = self.compression_memory.take(waiting).await;
-        let unpacker =
-            self.decompression_memory.take(unpacking_memory(&packed.compression, info.nar_size)).await;
+        let unpacker = self.unpacker(&packed.compression, info.nar_size).await;
         let compression = packed.compression.clone();
         let given_up = GivenUp::default();
         let keeping = Keeping {
             objects: Arc::clone(&self.objects),
             info: info.clone(),
             largest,
+            options: unpacker.options.clone(),
             wants_listing: self.settings.write_nar_listing || self.settings.index_debug_info,
             given_up: given_up.flag(),
         };
@@ -92,6 +91,7 @@ struct Keeping {
     info: PathInfo,
     /// The most bytes that the file may have.
     largest: u64,
+    options: DecoderOptions,
     wants_listing: bool,
     given_up: Arc<AtomicBool>,
 }
@@ -125,7 +125,8 @@ impl Keeping {
         let mut hasher = Hasher::new(self.info.nar_hash.algorithm());
         let mut size: u64 = 0;
         let mut listing = self.wants_listing.then(ListingSink::default);
-        let mut nar = decoder(compression, Box::new(&mut *file)).map_err(|error| origin.corrupt(error))?;
+        let mut nar = decoder_with(compression, &self.options, Box::new(&mut *file))
+            .map_err(|error| origin.corrupt(error))?;
         let mut buffer = vec![0; CHUNK_SIZE];
         loop {
             if self.given_up.load(Ordering::Relaxed) {

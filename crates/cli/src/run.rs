@@ -8,15 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Parser;
-use nars3_binary_cache::{BinaryCache, RateLimit};
+use nars3_binary_cache::{BinaryCache, PathInfoCache, RateLimit};
 use nars3_store_api::Progress;
+use tokio::sync::OnceCell;
 
 use crate::args::{Cli, Command};
 use crate::commands;
 use crate::error::CliResult;
 use crate::logging::LogFormat;
 use crate::progress::{ProgressMode, Screen};
-use crate::settings::{Environment, NixSettings, load_nix_settings};
+use crate::settings::{Environment, NixSettings, PathInfoCacheSettings, load_nix_settings};
 use crate::stages::StageTimes;
 use crate::{logging, progress, store_mount};
 
@@ -46,6 +47,38 @@ pub(crate) struct Context {
     pub(crate) memory: Option<u64>,
     /// `--spool`, in bytes.
     pub(crate) spool: Option<u64>,
+    pub(crate) remembering: Remembering,
+}
+
+/// What caches have said, on disk; opened when the first of them is.
+#[derive(Debug, Clone)]
+pub(crate) struct Remembering {
+    settings: PathInfoCacheSettings,
+    opened: Arc<OnceCell<Option<PathInfoCache>>>,
+}
+
+impl Remembering {
+    fn new(settings: PathInfoCacheSettings) -> Self {
+        Self { settings, opened: Arc::default() }
+    }
+
+    /// The file; `None` where there can be none, of which a warning has told.
+    pub(crate) async fn file(&self) -> CliResult<Option<PathInfoCache>> {
+        let open = async || {
+            let settings = self.settings.clone();
+            tokio::task::spawn_blocking(move || settings.open()).await
+        };
+        Ok(self.opened.get_or_try_init(open).await?.clone())
+    }
+
+    /// Writes what is still in memory, and tells what went wrong.
+    async fn finish(&self) {
+        let Some(cache) = self.opened.get().and_then(Option::as_ref) else { return };
+        cache.flush().await;
+        if let Some(trouble) = cache.trouble() {
+            tracing::warn!("{trouble}");
+        }
+    }
 }
 
 /// Runs the command line `arguments`, the program's name first.
@@ -83,6 +116,7 @@ fn start(cli: Cli, screen: &Screen) -> CliResult<ExitCode> {
     let progress = progress::observer(mode, cli.global.log_format, screen);
     let stages = cli.global.stats.then(|| StageTimes::over(Arc::clone(&progress)));
     let progress = stages.clone().map_or(progress, |stages| stages as Arc<dyn Progress>);
+    let remembering = Remembering::new(PathInfoCacheSettings::load(&environment, &nix, cli.global.refresh)?);
     let context = Context {
         environment,
         nix,
@@ -92,6 +126,7 @@ fn start(cli: Cli, screen: &Screen) -> CliResult<ExitCode> {
         rate: None,
         memory: None,
         spool: None,
+        remembering,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(async {
@@ -104,7 +139,10 @@ fn start(cli: Cli, screen: &Screen) -> CliResult<ExitCode> {
                 tokio::time::sleep(FAREWELL).await;
                 Ok(ExitCode::from(INTERRUPTED))
             }
-            result = execute(command, &context) => result.map(|()| ExitCode::SUCCESS),
+            result = execute(command, &context) => {
+                context.remembering.finish().await;
+                result.map(|()| ExitCode::SUCCESS)
+            }
         }
     });
     runtime.shutdown_timeout(GRACE);
@@ -149,6 +187,13 @@ fn s3_environment(environment: &Environment, nix: &NixSettings) -> nars3_s3::Env
 fn print_stats(context: &Context, screen: &Screen) {
     for cache in context.caches.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         screen.line(&format!("{cache}: {}", cache.stats()));
+        let presence = cache.stats().presence();
+        if presence != Default::default() {
+            screen.line(&format!("{cache}: {presence}"));
+        }
+    }
+    if let Some(Some(remembered)) = context.remembering.opened.get() {
+        screen.line(&format!("{} answers from earlier commands, on disk", remembered.answers()));
     }
     let counts = context.s3.stats().counts();
     if !counts.requests.is_empty() {

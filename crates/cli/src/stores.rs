@@ -4,22 +4,26 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
-use nars3_binary_cache::{BinaryCache, BinaryCacheOptions, FileCopier, Limits, ListingOrder, ServerCopies};
+use nars3_binary_cache::{
+    BinaryCache, BinaryCacheOptions, Elsewhere, FileCopier, Limits, ListingOrder, Remembered, ServerCopies,
+};
 use nars3_narinfo::Compression;
 use nars3_nix_store::{AutoStore, DaemonStore, DaemonStoreOptions, LocalStore, LocalStoreOptions};
-use nars3_store_api::Store;
+use nars3_store_api::{BoxError, Store};
 use nars3_store_path::SecretKey;
 use nars3_store_url::{
     CacheSettings, DaemonSettings, FileCache, HttpSettings, LocalSettings, S3Settings, StoreKind, StoreUrl,
+    TransferSettings,
 };
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
+use object_store::path::Path as ObjectPath;
 
 use crate::error::{CliError, CliResult, ResultExt};
 use crate::nix_places;
 use crate::run::Context;
-use crate::settings::{s3_client, secret_keys, trusted_public_keys};
+use crate::settings::{s3_client, secret_keys, trusted_public_keys, web_access};
 
 /// S3 takes no more in one request; beyond, parts are used even with `multipart-upload=false`.
 const LARGEST_PUT: u64 = 5 << 30;
@@ -36,8 +40,10 @@ const MOST_XZ_CORES: u64 = 8;
 /// What a store is opened for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Purpose<'a> {
-    /// To read from it; nothing is created, no key is needed.
+    /// To read from it; nothing is created, no key is needed. Answers may come from what earlier commands were told.
     Read,
+    /// As `Read`, but to see how it is now.
+    Inspect,
     /// To find out what would be written to it; one that is not there counts as empty, and is not created.
     Preview,
     /// To write to it.
@@ -176,7 +182,7 @@ async fn open(
             open_cache(&url, objects, ListingOrder::Unordered, beside, purpose, context).await
         }
         StoreKind::Http(settings) => {
-            let objects = http_objects(settings)?;
+            let objects = http_objects(settings, context).await?;
             open_cache(&url, objects, ListingOrder::Unordered, beside, purpose, context).await
         }
         StoreKind::Local(settings) => {
@@ -273,14 +279,11 @@ fn directory_objects(dir: &Path, purpose: Purpose<'_>) -> CliResult<Arc<dyn Obje
     Ok(Arc::new(objects))
 }
 
-fn http_objects(settings: &HttpSettings) -> CliResult<Arc<dyn ObjectStore>> {
-    nars3_s3::install_crypto_provider();
-    let objects = object_store::http::HttpBuilder::new()
-        .with_url(settings.url.to_string())
-        .with_client_options(object_store::ClientOptions::new().with_allow_http(true))
-        .build()
-        .context(|| "cannot open the HTTP cache".to_owned())?;
-    Ok(Arc::new(objects))
+async fn http_objects(settings: &HttpSettings, context: &Context) -> CliResult<Arc<dyn ObjectStore>> {
+    let access = web_access(settings, &context.environment, &context.nix).await?;
+    nars3_s3::open_web(settings, &access, &context.s3)
+        .await
+        .context(|| format!("cannot open the cache at '{}'", settings.url))
 }
 
 async fn open_cache(
@@ -296,6 +299,8 @@ async fn open_cache(
     options.cache = url.cache.clone();
     options.path_info_cache_size = usize::try_from(url.store.path_info_cache_size).unwrap_or(usize::MAX);
     options.progress = Arc::clone(&context.progress);
+    options.elsewhere = elsewhere(url, context);
+    options.remembered = remembered(url, purpose, context).await?;
     options.listing = listing;
     options.upstreams = beside.upstreams;
     options.secret_keys = signing_keys(url, purpose, context)?;
@@ -365,6 +370,49 @@ impl FileCopier for Copier {
     }
 }
 
+/// Opens what narinfos name on other servers, for whoever allowed it.
+#[derive(Debug)]
+struct OtherServers {
+    transfer: TransferSettings,
+    environment: nars3_s3::Environment,
+}
+
+#[async_trait]
+impl Elsewhere for OtherServers {
+    async fn open(&self, url: &str) -> Result<(Arc<dyn ObjectStore>, ObjectPath), BoxError> {
+        Ok(nars3_s3::open_elsewhere(url, &self.transfer, &self.environment).await?)
+    }
+}
+
+fn elsewhere(url: &StoreUrl, context: &Context) -> Option<Arc<dyn Elsewhere>> {
+    let transfer = match &url.kind {
+        StoreKind::S3(settings) => settings.transfer.clone(),
+        StoreKind::Http(settings) => settings.transfer.clone(),
+        _ => TransferSettings::default(),
+    };
+    let environment = context.s3.clone();
+    url.cache.follow_nar_urls.then(|| Arc::new(OtherServers { transfer, environment }) as Arc<dyn Elsewhere>)
+}
+
+/// What earlier commands were told by the cache. A directory of files answers faster than anything that could be
+/// remembered of it, and whoever writes asks anew.
+async fn remembered(
+    url: &StoreUrl,
+    purpose: Purpose<'_>,
+    context: &Context,
+) -> CliResult<Option<Remembered>> {
+    if !matches!(url.kind, StoreKind::S3(_) | StoreKind::Http(_)) {
+        return Ok(None);
+    }
+    let Some(file) = context.remembering.file().await? else { return Ok(None) };
+    // Paths of another store directory are other paths.
+    let remembered = Remembered::new(file, format!("{} {}", url.store.store_dir, identity(url)));
+    Ok(Some(match purpose {
+        Purpose::Read => remembered,
+        Purpose::Inspect | Purpose::Preview | Purpose::Write { .. } => remembered.only_forgetting(),
+    }))
+}
+
 /// Where the URL says nothing of parts, the cache's own limits stay: they suit memory and bandwidth better than Nix's.
 fn set_parts(limits: &mut Limits, settings: &S3Settings) {
     if let Some(threshold) = settings.multipart_threshold {
@@ -385,7 +433,7 @@ fn set_parts(limits: &mut Limits, settings: &S3Settings) {
 
 fn signing_keys(url: &StoreUrl, purpose: Purpose<'_>, context: &Context) -> CliResult<Vec<SecretKey>> {
     match purpose {
-        Purpose::Read | Purpose::Preview => Ok(Vec::new()),
+        Purpose::Read | Purpose::Inspect | Purpose::Preview => Ok(Vec::new()),
         Purpose::Write { secret_key_files, .. } => {
             let files = secret_key_files.iter().chain(&url.cache.secret_keys).map(PathBuf::as_path);
             secret_keys(files, &context.environment, &context.nix)
@@ -406,7 +454,7 @@ fn local_options(
     options.store_dir = url.store.store_dir.clone();
     options.progress = Arc::clone(&context.progress);
     match purpose {
-        Purpose::Read | Purpose::Preview => options.read_only = true,
+        Purpose::Read | Purpose::Inspect | Purpose::Preview => options.read_only = true,
         Purpose::Write { trusted_public_keys: arguments, .. } => {
             options.read_only = settings.read_only;
             options.optimise =

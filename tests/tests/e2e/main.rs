@@ -11,6 +11,7 @@ mod ends;
 mod faults;
 mod incremental;
 mod interrupt;
+mod looking;
 mod manual;
 mod matrix;
 mod memory;
@@ -22,6 +23,7 @@ mod push;
 mod readme;
 mod refuse;
 mod refuse_everywhere;
+mod remembered;
 mod resume;
 #[path = "../../../crates/s3-transport/tests/suite/support/scripted.rs"]
 #[allow(dead_code, clippy::unwrap_used, reason = "shared with the tests of the S3 clients")]

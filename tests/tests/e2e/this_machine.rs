@@ -102,7 +102,7 @@ fn an_unprivileged_user_through_a_daemon_of_its_own_store() -> Result<()> {
     for more in [None, Some("--no-check-sigs")] {
         let destination = world.empty(Kind::Daemon)?;
         let (from, to) = (source.url(), destination.url());
-        let words = ["copy", "--from", &from, "--to", &to].into_iter().chain(more).chain([app]);
+        let words = ["copy", "--refresh", "--from", &from, "--to", &to].into_iter().chain(more).chain([app]);
         let said = run(&words.collect::<Vec<_>>())?.refusal().with_context(|| format!("{more:?}"))?;
         assert!(said.contains(base_name(&world.closure.library)) && said.contains("signature"), "{said}");
         let paths = world.paths(&destination)?;

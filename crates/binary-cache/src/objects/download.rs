@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::StreamExt;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
 use nars3_store_api::{CHUNK_SIZE, Stage, StoreError, Work};
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, GetResultPayload};
+use object_store::{GetOptions, GetRange, GetResultPayload, ObjectStore};
 use tokio::sync::mpsc;
 
 use super::{Answer, Objects, answer, content_encoding};
@@ -85,14 +85,44 @@ impl Objects {
         range: Option<Range<u64>>,
     ) -> Result<Option<Download>, StoreError> {
         let path = self.path(key)?;
+        self.download_from(Arc::clone(&self.store), path, key, range).await
+    }
+
+    /// As `download`, from another object store than the cache's own. `name` is what messages call the object.
+    pub(crate) async fn download_from(
+        self: &Arc<Self>,
+        store: Arc<dyn ObjectStore>,
+        path: Path,
+        name: &str,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<Download>, StoreError> {
         self.stats.count_get();
-        let options = GetOptions::new().with_range(range.map(GetRange::Bounded));
-        let found = match self.store.get_opts(&path, options).await {
+        let options = GetOptions::new().with_range(range.clone().map(GetRange::Bounded));
+        let mut answered = store.get_opts(&path, options).await;
+        let mut part = None;
+        if let Some(range) = range
+            && matches!(&answered, Err(error) if answer(error) == Answer::NotSupported)
+        {
+            // A web server may give whole files only.
+            tracing::debug!(store = %self.uri, key = name, "the server has no ranges");
+            self.stats.count_get();
+            answered = store.get_opts(&path, GetOptions::new()).await;
+            part = Some(range);
+        }
+        if let Err(error) = &answered {
+            self.settle_denial(name, error).await;
+        }
+        let found = match answered {
             Ok(found) => found,
-            Err(error) if self.is_missing(key, &error) => return Ok(None),
-            Err(error) => return Err(self.failed(format!("read '{key}'"), error)),
+            Err(error) if self.is_missing(name, &error) => return Ok(None),
+            Err(error) => return Err(self.failed(format!("read '{name}'"), error)),
         };
-        let (object_size, encoding, range) = (found.meta.size, content_encoding(&found), found.range.clone());
+        let (object_size, encoding) = (found.meta.size, content_encoding(&found));
+        let range = match &part {
+            Some(part) => part.start.min(object_size)..part.end.min(object_size),
+            None => found.range.clone(),
+        };
+        let tag = found.meta.e_tag.clone();
         let waited = Waited::default();
         let body = match found.payload {
             GetResultPayload::File(file, _) => Body::File(FileBody {
@@ -102,12 +132,14 @@ impl Objects {
                 positioned: false,
             }),
             GetResultPayload::Stream(stream) => {
+                let stream = if part.is_some() { cut(stream, range.clone()) } else { stream };
                 let (sender, chunks) = mpsc::channel(CHUNKS_IN_FLIGHT);
                 let remaining = range.end.saturating_sub(range.start);
                 let pump = Pump {
                     objects: Arc::clone(self),
+                    store,
                     path,
-                    tag: found.meta.e_tag,
+                    tag,
                     range,
                     sender,
                     fruitless: 0,
@@ -122,9 +154,36 @@ impl Objects {
     }
 }
 
+/// The part of a whole object, whose rest is not waited for.
+fn cut(
+    stream: BoxStream<'static, object_store::Result<Bytes>>,
+    range: Range<u64>,
+) -> BoxStream<'static, object_store::Result<Bytes>> {
+    stream::try_unfold((stream, 0u64), move |(mut stream, mut at)| {
+        let range = range.clone();
+        async move {
+            while at < range.end {
+                let Some(mut chunk) = stream.try_next().await? else { return Ok(None) };
+                let (begin, end) = (at, at + chunk.len() as u64);
+                at = end;
+                let length = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+                chunk.truncate(length(range.end - begin).min(chunk.len()));
+                let before = length(range.start.saturating_sub(begin)).min(chunk.len());
+                let chunk = chunk.split_off(before);
+                if !chunk.is_empty() {
+                    return Ok(Some((chunk, (stream, at))));
+                }
+            }
+            Ok(None)
+        }
+    })
+    .boxed()
+}
+
 /// The task that takes a body from the network.
 struct Pump {
     objects: Arc<Objects>,
+    store: Arc<dyn ObjectStore>,
     path: Path,
     tag: Option<String>,
     /// What is still to come.
@@ -215,7 +274,7 @@ impl Pump {
             self.objects.stats.count_get();
             let mut options = GetOptions::new().with_range(Some(GetRange::Bounded(self.range.clone())));
             options.if_match = self.tag.clone();
-            match self.objects.store.get_opts(&self.path, options).await {
+            match self.store.get_opts(&self.path, options).await {
                 Ok(found) if found.range == self.range => return Ok(found.into_stream()),
                 Ok(found) => {
                     return Err(io::Error::new(

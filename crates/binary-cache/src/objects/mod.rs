@@ -20,6 +20,7 @@ use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use nars3_narinfo::CACHE_INFO_KEY;
 use nars3_store_api::{BoxError, Event, Progress, StoreError, Work};
+use nars3_store_path::HashPart;
 use nars3_store_url::HeaderSettings;
 use object_store::path::Path;
 use object_store::{Attribute, GetOptions, GetResult, ObjectMeta, ObjectStore, UpdateVersion};
@@ -35,10 +36,12 @@ pub(crate) use stream::Piece;
 pub(crate) use upload::Source;
 pub(crate) use write::{Mode, Written};
 
+use tokio::sync::OnceCell;
 use window::{Turn, Window};
 
 use crate::budget::Budget;
 use crate::options::{BinaryCacheOptions, Limits, ListingOrder};
+use crate::path_info_cache::Remembered;
 use crate::stats::CacheStats;
 
 /// An object store with the manners of a binary cache.
@@ -47,6 +50,7 @@ pub(crate) struct Objects {
     store: Arc<dyn ObjectStore>,
     uri: String,
     progress: Arc<dyn Progress>,
+    pub(crate) remembered: Option<Remembered>,
     stats: CacheStats,
     limits: Limits,
     listing: ListingOrder,
@@ -64,6 +68,19 @@ pub(crate) struct Objects {
     info_denied: AtomicBool,
     /// Whether `nix-cache-info` was read or written: these credentials are good for this cache.
     proven: AtomicBool,
+    /// Whether `nix-cache-info` came from what was remembered, and the first denial is to be looked into.
+    info_remembered: AtomicBool,
+    /// Set once that was done.
+    proof: OnceCell<()>,
+}
+
+/// Why there is nothing to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Absence {
+    /// There is no such object.
+    Missing,
+    /// Access is denied, which is taken to mean the same, but may be another tomorrow: nobody remembers it.
+    Denied,
 }
 
 /// A small object, decoded, and the version of it that was read.
@@ -79,6 +96,7 @@ impl Objects {
             store,
             uri: options.uri.clone(),
             progress: Arc::clone(&options.progress),
+            remembered: options.remembered.clone(),
             stats: CacheStats::default(),
             limits: options.limits.clone(),
             listing: options.listing,
@@ -91,6 +109,8 @@ impl Objects {
             told_of_denials: AtomicBool::new(false),
             info_denied: AtomicBool::new(false),
             proven: AtomicBool::new(false),
+            info_remembered: AtomicBool::new(false),
+            proof: OnceCell::new(),
         }
     }
 
@@ -135,6 +155,13 @@ impl Objects {
         self.progress.report(Event::Warning { message });
     }
 
+    /// Sees to it that what was remembered of a path on disk is not believed any more.
+    pub(crate) fn forget_on_disk(&self, hash_part: &HashPart) {
+        if let Some(remembered) = &self.remembered {
+            remembered.forget(hash_part);
+        }
+    }
+
     fn path(&self, key: &str) -> Result<Path, StoreError> {
         Path::parse(key).map_err(|source| self.failed(format!("use the key '{key}'"), source))
     }
@@ -146,17 +173,31 @@ impl Objects {
 
     /// The small object under `key`, its Content-Encoding undone, of at most `limit` bytes; `None` if there is none.
     pub(crate) async fn document(&self, key: &str, limit: u64) -> Result<Option<Document>, StoreError> {
+        Ok(self.look_up(key, limit).await?.ok())
+    }
+
+    /// As `document`, with the reason why there is none.
+    pub(crate) async fn look_up(
+        &self,
+        key: &str,
+        limit: u64,
+    ) -> Result<Result<Document, Absence>, StoreError> {
         let path = self.path(key)?;
         let turn = self.turn().await;
         self.stats.count_get();
         let reading = || format!("read '{key}'");
         let found = match self.store.get_opts(&path, GetOptions::default()).await {
             Ok(found) => found,
-            Err(error) if self.is_missing(key, &error) => {
-                turn.answered();
-                return Ok(None);
+            Err(error) => {
+                self.settle_denial(key, &error).await;
+                match self.absence(key, &error) {
+                    Some(absence) => {
+                        turn.answered();
+                        return Ok(Err(absence));
+                    }
+                    None => return Err(self.failed(reading(), error)),
+                }
             }
-            Err(error) => return Err(self.failed(reading(), error)),
         };
         if found.meta.size > limit {
             let reason = format!("it has {} bytes, and more than {limit} are not believed", found.meta.size);
@@ -170,16 +211,19 @@ impl Objects {
         if key == CACHE_INFO_KEY {
             self.prove();
         }
-        Ok(Some(Document { body, version }))
+        Ok(Ok(Document { body, version }))
     }
 
     /// As `document`, as text.
     pub(crate) async fn text(&self, key: &str, limit: u64) -> Result<Option<String>, StoreError> {
         let Some(document) = self.document(key, limit).await? else { return Ok(None) };
-        match String::from_utf8(document.body.into()) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) => Err(self.corrupt(key, not_text(error.as_bytes(), error.utf8_error()))),
-        }
+        self.as_text(key, document).map(Some)
+    }
+
+    /// A document that is text.
+    pub(crate) fn as_text(&self, key: &str, document: Document) -> Result<String, StoreError> {
+        let not_text = |error: std::string::FromUtf8Error| not_text(error.as_bytes(), error.utf8_error());
+        String::from_utf8(document.body.into()).map_err(|error| self.corrupt(key, not_text(error)))
     }
 
     /// Whether `key` may be read, whatever is in it.
@@ -235,11 +279,16 @@ impl Objects {
     /// Access denied does, but only once `nix-cache-info` was read or written: before, it may as well mean that these
     /// credentials are not for this cache.
     fn is_missing(&self, key: &str, error: &object_store::Error) -> bool {
+        self.absence(key, error).is_some()
+    }
+
+    /// Why there is no object under `key`, if that is what `error` says.
+    fn absence(&self, key: &str, error: &object_store::Error) -> Option<Absence> {
         match answer(error) {
-            Answer::Missing => true,
+            Answer::Missing => Some(Absence::Missing),
             Answer::Denied if key == CACHE_INFO_KEY && !self.is_proven() => {
                 self.info_denied.store(true, Ordering::Relaxed);
-                true
+                Some(Absence::Denied)
             }
             Answer::Denied if self.is_proven() => {
                 if !self.told_of_denials.swap(true, Ordering::Relaxed) {
@@ -249,10 +298,32 @@ impl Objects {
                         self.uri
                     ));
                 }
-                true
+                Some(Absence::Denied)
             }
-            _ => false,
+            _ => None,
         }
+    }
+
+    /// Whose `nix-cache-info` was remembered from earlier has not proven anything yet when access is denied: it does now,
+    /// or fails to.
+    async fn settle_denial(&self, key: &str, error: &object_store::Error) {
+        let remembered = self.info_remembered.load(Ordering::Relaxed);
+        if remembered && key != CACHE_INFO_KEY && !self.is_proven() && answer(error) == Answer::Denied {
+            // Many reads may be denied at once; one of them asks, and all wait for its answer.
+            let prove = async || {
+                self.stats.count_get();
+                let proof = Path::from(CACHE_INFO_KEY);
+                if self.store.get_opts(&proof, GetOptions::default()).await.is_ok() {
+                    self.prove();
+                }
+            };
+            self.proof.get_or_init(prove).await;
+        }
+    }
+
+    /// `nix-cache-info` was remembered from earlier, and not read.
+    pub(crate) fn note_remembered_info(&self) {
+        self.info_remembered.store(true, Ordering::Relaxed);
     }
 
     async fn body_within(&self, found: GetResult, limit: u64) -> Result<Bytes, BoxError> {

@@ -20,6 +20,7 @@ use object_store::{
 
 use tokio::sync::{Barrier, Notify};
 
+use crate::remembered::reader;
 use crate::support::*;
 
 /// What fails.
@@ -469,6 +470,21 @@ async fn a_warning_is_not_traced_too() {
     assert_eq!((warnings.all().len(), count.load(Ordering::Relaxed)), (1, 0));
     tracing::warn!("this one is counted");
     assert_eq!(count.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_denied_read_is_not_remembered_as_an_absence() {
+    let directory = tempfile::tempdir().unwrap();
+    let sample = Sample::tree("sample");
+    let objects = memory();
+    add(&plain(&objects).await, &sample).await;
+    let denied: Arc<dyn ObjectStore> = Faulty::new(Fault::Denied("AccessDenied"));
+    let (cache, file) = reader(&denied, directory.path()).await;
+    assert!(cache.path_info(&sample.info.path).await.is_err());
+    file.flush().await;
+    // The same cache, after somebody has given the permission.
+    let (cache, _) = reader(&objects, directory.path()).await;
+    assert!(cache.path_info(&sample.info.path).await.unwrap().is_some());
 }
 
 #[tokio::test]

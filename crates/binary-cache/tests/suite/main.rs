@@ -10,9 +10,11 @@
 mod deletion;
 mod faults;
 mod layout;
+mod looking;
 mod nix;
 mod packed;
 mod realisations;
+mod remembered;
 mod round_trip;
 mod server_copy;
 mod support;

@@ -176,10 +176,13 @@ async fn many_paths_are_answered_by_one_listing() {
     assert_eq!(present, expected);
     assert_eq!(reader.stats().gets(), asked_before, "{}", reader.stats());
     assert!(reader.stats().list_pages() <= 2, "{}", reader.stats());
+    let presence = reader.stats().presence();
+    assert_eq!((presence.asked, presence.listed, presence.pages), (0, 300, 1));
 
     let asker = open(&objects, options()).await;
     assert_eq!(asker.valid_paths(&paths).await.unwrap().len(), 200);
     assert_eq!(asker.stats().list_pages(), 0);
+    assert_eq!(asker.stats().presence().asked, 300);
 }
 
 #[tokio::test]
@@ -199,6 +202,9 @@ async fn a_listing_that_grows_too_long_is_left() {
     assert_eq!(reader.valid_paths(&paths).await.unwrap().len(), 50);
     assert_eq!(reader.stats().list_pages(), 1, "{}", reader.stats());
     assert!(reader.stats().gets() > 70, "{}", reader.stats());
+    let presence = reader.stats().presence();
+    assert_eq!((presence.asked + presence.listed, presence.pages), (100, 1));
+    assert!(presence.asked > 70, "{presence}");
 }
 
 #[tokio::test]

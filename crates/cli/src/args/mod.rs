@@ -65,6 +65,15 @@ pub(crate) struct GlobalArgs {
         the busiest stage is the bottleneck."
     )]
     pub(crate) stats: bool,
+    /// Ask caches anew, whatever they said to earlier commands
+    #[arg(
+        long,
+        global = true,
+        long_help = "Ask caches anew, whatever they said to earlier commands. Answers are remembered in \
+        $XDG_CACHE_HOME/nars3, for as long as Nix's narinfo-cache-positive-ttl (30 days) and narinfo-cache-negative-ttl \
+        (an hour) say. A push never believes them."
+    )]
+    pub(crate) refresh: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,11 +2,15 @@
 
 mod keys;
 mod nix_conf;
+mod path_info_cache;
 mod s3_client;
+mod web_access;
 
 pub(crate) use keys::{secret_keys, trusted_public_keys};
 pub(crate) use nix_conf::{NixSettings, load_nix_settings};
+pub(crate) use path_info_cache::PathInfoCacheSettings;
 pub(crate) use s3_client::s3_client;
+pub(crate) use web_access::web_access;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

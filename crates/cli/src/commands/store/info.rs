@@ -11,7 +11,7 @@ use crate::run::Context;
 use crate::stores::{Purpose, open_store};
 
 pub(super) async fn info(args: &StoreInfoArgs, context: &Context) -> CliResult {
-    let opened = open_store(&args.store, Purpose::Read, context).await?;
+    let opened = open_store(&args.store, Purpose::Inspect, context).await?;
     if opened.cache.as_ref().is_some_and(|cache| cache.info_denied()) {
         return Err(CliError::new(format!("access to 'nix-cache-info' in '{}' is denied", opened.store)).hint(
             "the credentials (none, if a warning said so) need s3:GetObject on the bucket, and s3:ListBucket so that \

@@ -52,7 +52,7 @@ pub(super) async fn copy_sigs(args: &StoreCopySigsArgs, context: &Context) -> Cl
     let infos = nars3_copy::closure(cache.as_ref(), &roots, args.recursive).await?;
     let mut added = 0;
     for from in &args.substituter {
-        let source = open_store(from, Purpose::Read, context).await?.store;
+        let source = open_store(from, Purpose::Inspect, context).await?.store;
         let paths: Vec<StorePath> = infos.iter().map(|info| info.path.clone()).collect();
         let theirs = source.path_infos(&paths).await?;
         for ours in &infos {

@@ -28,7 +28,7 @@ pub(super) async fn verify(args: StoreVerifyArgs, context: &Context) -> CliResul
     for upstream in &args.upstream {
         upstreams.push(open_store(upstream, Purpose::Read, context).await?.store);
     }
-    let purpose = if args.repair_from.is_some() { Purpose::WRITE } else { Purpose::Read };
+    let purpose = if args.repair_from.is_some() { Purpose::WRITE } else { Purpose::Inspect };
     let cache = cache(open_store_with(&args.store, upstreams.clone(), purpose, context).await?, "verify")?;
     let paths = if args.all { None } else { Some(named(&args, cache.as_ref()).await?) };
     let options = VerifyOptions {

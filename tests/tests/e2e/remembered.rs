@@ -1,0 +1,119 @@
+//! What caches have said is remembered for readers, from one command to the next, and never keeps a push from pushing.
+
+use std::os::unix::fs::PermissionsExt;
+
+use anyhow::{Result, ensure};
+use nars3_tests::closure::narinfo_key;
+use nars3_tests::nars3::Nars3;
+
+use crate::setup::{Setup, small_tree};
+
+/// Requests that the cache got, as `--stats` tells.
+fn requests(stderr: &str) -> Option<u64> {
+    let line = stderr.lines().find(|line| line.contains(" requests ("))?;
+    let (before, _) = line.split_once(" requests (")?;
+    before.rsplit(' ').next()?.parse().ok()
+}
+
+/// A cache with one path.
+fn filled() -> Result<(Setup, String)> {
+    let setup = Setup::new()?;
+    let tree = small_tree(&setup.nars3.work())?;
+    let path = setup.nars3.run([
+        "add".as_ref(),
+        "--to".as_ref(),
+        setup.bucket.url("").as_ref(),
+        tree.as_os_str(),
+    ])?;
+    Ok((setup, path.success()?))
+}
+
+#[test]
+fn the_second_question_costs_nothing_until_it_is_refreshed() -> Result<()> {
+    let (setup, path) = filled()?;
+    let url = setup.bucket.url("");
+    let ask = ["path-info", "--stats", "--store", &url, &path];
+    let first = setup.nars3.run(ask)?;
+    assert_eq!(requests(&first.stderr), Some(2), "{first}");
+    let second = setup.nars3.run(ask)?;
+    assert_eq!(requests(&second.stderr), Some(0), "{second}");
+    assert_eq!(first.success()?, second.success()?);
+    let refreshed = setup.nars3.run(ask.into_iter().chain(["--refresh"]))?;
+    assert_eq!(requests(&refreshed.stderr), Some(2), "{refreshed}");
+    // What it is like now is asked for, whatever was remembered.
+    let info = setup.nars3.run(["store", "info", "--stats", "--store", &url])?;
+    assert_eq!(requests(&info.stderr), Some(1), "{info}");
+    Ok(())
+}
+
+#[test]
+fn a_path_that_somebody_deleted_is_pushed_again() -> Result<()> {
+    let (setup, path) = filled()?;
+    let url = setup.bucket.url("");
+    setup.nars3.run(["path-info", "--store", &url, &path])?.success()?;
+    setup.bucket.delete(&narinfo_key(&path))?;
+    setup.nars3.run(["path-info", "--store", &url, &path])?.success()?;
+    let tree = setup.nars3.work().join("tree");
+    setup.nars3.run(["add".as_ref(), "--to".as_ref(), url.as_ref(), tree.as_os_str()])?.success()?;
+    assert!(setup.bucket.keys()?.contains(&narinfo_key(&path)));
+    Ok(())
+}
+
+#[test]
+fn what_was_absent_is_seen_once_this_machine_has_pushed_it() -> Result<()> {
+    let setup = Setup::new()?;
+    let url = setup.bucket.url("");
+    let tree = small_tree(&setup.nars3.work())?;
+    let local = format!("file://{}", setup.nars3.home().join("here").display());
+    let path =
+        setup.nars3.run(["add".as_ref(), "--to".as_ref(), local.as_ref(), tree.as_os_str()])?.success()?;
+    setup.nars3.run(["path-info", "--store", &url, &path])?.refusal()?;
+    setup.nars3.run(["copy", "--from", &local, "--to", &url, &path])?.success()?;
+    setup.nars3.run(["path-info", "--store", &url, &path])?.success()?;
+    Ok(())
+}
+
+#[test]
+fn the_same_name_at_another_endpoint_is_another_cache() -> Result<()> {
+    let (setup, path) = filled()?;
+    setup.nars3.run(["path-info", "--store", &setup.bucket.url(""), &path])?.success()?;
+    // Nobody listens there; whoever remembered by the bucket's name alone would not notice.
+    let elsewhere = setup.bucket.url_at("127.0.0.1:1", "retry-attempts=1");
+    setup.nars3.run(["path-info", "--store", &elsewhere, &path])?.refusal()?;
+    Ok(())
+}
+
+#[test]
+fn without_a_place_to_remember_everything_works() -> Result<()> {
+    let (setup, path) = filled()?;
+    let url = setup.bucket.url("");
+    let ask = ["path-info", "--store", &url, &path];
+    let file = setup.nars3.home().join("cache/nars3/path-info-v1.sqlite");
+    let expected = setup.nars3.run(ask)?.success()?;
+    ensure!(file.is_file(), "nothing was remembered in {}", file.display());
+    // A damaged file begins anew.
+    std::fs::write(&file, b"no database".repeat(1000))?;
+    let damaged = setup.nars3.run(ask)?;
+    assert!(damaged.stderr.contains("damaged"), "{damaged}");
+    assert_eq!(damaged.success()?, expected);
+    let healed = setup.nars3.run(ask)?;
+    assert!(healed.stderr.is_empty(), "{healed}");
+    // A directory in its place, and no place at all.
+    let nowhere = Nars3::for_server(&setup.server)?;
+    std::fs::create_dir_all(nowhere.home().join("cache/nars3/path-info-v1.sqlite"))?;
+    let blocked = nowhere.run(ask)?;
+    assert!(blocked.stderr.contains("answers of caches are not remembered"), "{blocked}");
+    assert_eq!(blocked.success()?, expected);
+    let homeless = Nars3::for_server(&setup.server)?.with("HOME", "").with("XDG_CACHE_HOME", "");
+    assert_eq!(homeless.run(ask)?.success()?, expected);
+    Ok(())
+}
+
+#[test]
+fn what_is_remembered_is_for_its_user_alone() -> Result<()> {
+    let (setup, path) = filled()?;
+    setup.nars3.run(["path-info", "--store", &setup.bucket.url(""), &path])?.success()?;
+    let mode = std::fs::metadata(setup.nars3.home().join("cache/nars3"))?.permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    Ok(())
+}
