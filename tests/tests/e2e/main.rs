@@ -11,12 +11,14 @@ mod ends;
 mod faults;
 mod incremental;
 mod interrupt;
+mod kill;
 mod looking;
 mod manual;
 mod matrix;
 mod memory;
 mod midway;
 mod nar_command;
+mod nix_reads;
 mod policies;
 mod pull;
 mod push;
@@ -25,6 +27,7 @@ mod refuse;
 mod refuse_everywhere;
 mod remembered;
 mod resume;
+mod rules;
 #[path = "../../../crates/s3-transport/tests/suite/support/scripted.rs"]
 #[allow(dead_code, clippy::unwrap_used, reason = "shared with the tests of the S3 clients")]
 mod scripted;
@@ -32,4 +35,5 @@ mod secret_key;
 mod server;
 mod setup;
 mod this_machine;
+mod upstream;
 mod verify;
