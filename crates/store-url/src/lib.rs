@@ -24,8 +24,8 @@
 //! );
 //!
 //! // Errors point at the piece that is wrong.
-//! let error = StoreUrl::parse("s3://my-cache?region=eu/west").unwrap_err();
-//! assert_eq!((error.at, error.piece.as_str()), (21, "eu/west"));
+//! let error = StoreUrl::parse("s3://my-cache?compression=zstandard").unwrap_err();
+//! assert_eq!((error.at, error.piece.as_str()), (26, "zstandard"));
 //! # Ok::<(), nars3_store_url::StoreUrlError>(())
 //! ```
 //!

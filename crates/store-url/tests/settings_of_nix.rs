@@ -56,7 +56,14 @@ const STORES: [(&str, StoreType); 4] = [
 ];
 
 /// Defaults that are others here.
-const OTHER_DEFAULTS: [(&str, &str); 3] = [
+const OTHER_DEFAULTS: [(&str, &str); 7] = [
+    ("real", "below `root`"),
+    (
+        "priority",
+        "what the cache's nix-cache-info says, and 0 without one, as in Nix, which describes the 0 alone",
+    ),
+    ("want-mass-query", "likewise"),
+    ("parallel-compression", "on for zstd alone, as in HEAD"),
     // They follow the machine, and those of the daemon the directory of the store.
     ("system-features", "what this machine has"),
     ("state", "below `root`"),

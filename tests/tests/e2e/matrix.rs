@@ -131,7 +131,7 @@ fn one_server_copies_the_files_by_itself() -> Result<()> {
     world.judge(&destination)?;
 
     let other = world.empty(Kind::S3)?;
-    let stats = copy(&other, &["--read-files"])?;
+    let stats = copy(&other, &["--read-files", "--refresh"])?;
     assert!(stats.contains(&format!(": {0} requests ({0} GET", requests + paths)), "{stats}");
     assert!(!stats.contains("CopyObject"), "{stats}");
     world.judge(&other)?;

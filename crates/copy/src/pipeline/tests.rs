@@ -143,10 +143,10 @@ async fn of_a_batch_only_what_was_refused_has_failed() {
             CopyError::Partial { attempted, failed, .. } => {
                 assert!(keep_going);
                 assert_eq!(attempted, 4);
-                let mut failed: Vec<_> =
-                    failed.iter().map(|one| (one.path.name().to_owned(), one.error.is_some())).collect();
-                failed.sort();
-                assert_eq!(failed, [("bad".to_owned(), true), ("needs-bad".to_owned(), false)]);
+                // What needs it was refused with it, or not sent at all: that depends on what else was ready.
+                let (bad, rest): (Vec<_>, Vec<_>) = failed.iter().partition(|one| one.path.name() == "bad");
+                assert!(matches!(bad.as_slice(), [one] if one.error.is_some()), "{failed:?}");
+                assert!(matches!(rest.as_slice(), [one] if one.path.name() == "needs-bad"), "{failed:?}");
                 assert!(destination.names().iter().eq(["fine", "good"]), "{:?}", destination.names());
             }
             error => {

@@ -14,7 +14,7 @@ use crate::setup::{KEY, Pushed};
 fn pull(pushed: &Pushed, bucket: &Bucket, path: &str, keys: &str) -> Result<(Finished, Chroot)> {
     let chroot = Chroot::new()?;
     let (from, to) = (bucket.url(""), chroot.store_url());
-    let copy = ["copy", "--from", &from, "--to", &to, "--trusted-public-keys", keys, path];
+    let copy = ["copy", "--refresh", "--from", &from, "--to", &to, "--trusted-public-keys", keys, path];
     let mut command = pushed.setup.nars3.command();
     // No key of the machine's settings counts.
     command.env("NIX_CONFIG", "trusted-public-keys =");
