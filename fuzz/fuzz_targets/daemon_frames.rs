@@ -16,12 +16,13 @@ use nars3_nix_store::worker_protocol::build::{
 use nars3_nix_store::worker_protocol::handshake::{Agreement, shake_hands};
 use nars3_nix_store::worker_protocol::message::{Message, read_message};
 use nars3_nix_store::worker_protocol::realisation::{
-    read_build_trace_entry, read_build_trace_entry_of, read_build_trace_key, read_drv_output, read_realisation,
-    read_realisations_of, write_build_trace_entry, write_build_trace_key, write_drv_output, write_realisation,
+    read_build_trace_entry, read_build_trace_entry_of, read_build_trace_key, read_drv_output,
+    read_realisation, read_realisations_of, write_build_trace_entry, write_build_trace_key, write_drv_output,
+    write_realisation,
 };
 use nars3_nix_store::worker_protocol::value::{
-    read_content_address, read_optional_path, read_path_info, read_paths, read_trusted, write_content_address,
-    write_optional_path, write_path_info, write_paths,
+    read_content_address, read_optional_path, read_path_info, read_paths, read_trusted,
+    write_content_address, write_optional_path, write_path_info, write_paths,
 };
 use nars3_store_path::{BuildTraceKey, DrvOutput, StoreDir, StorePath};
 
@@ -47,7 +48,11 @@ fuzz_target!(|input: &[u8]| {
             |from| read_optional_path(from, &dir),
             |to, path| write_optional_path(to, &dir, path.as_ref()),
         ),
-        5 => comes_back(bytes, |from| read_content_address(from), |to, ca| write_content_address(to, ca.as_ref())),
+        5 => comes_back(
+            bytes,
+            |from| read_content_address(from),
+            |to, ca| write_content_address(to, ca.as_ref()),
+        ),
         6 => derived_path(bytes, &dir, minor),
         7 => comes_back(
             bytes,
@@ -144,7 +149,8 @@ fn derived_path(bytes: &[u8], dir: &StoreDir, minor: u64) {
 
 /// Answers to a question are about what was asked.
 fn answers(bytes: &[u8], dir: &StoreDir, minor: u64) {
-    let key = BuildTraceKey::new("g1w7hy3qg1w7hy3qg1w7hy3qg1w7hy3q-foo.drv".parse().expect("well-formed"), "out");
+    let key =
+        BuildTraceKey::new("g1w7hy3qg1w7hy3qg1w7hy3qg1w7hy3q-foo.drv".parse().expect("well-formed"), "out");
     let key = key.expect("a usual name");
     if let Ok(Some(entry)) = read_build_trace_entry_of(&mut &*bytes, dir, &key) {
         assert_eq!(entry.key, key);

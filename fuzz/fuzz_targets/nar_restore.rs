@@ -95,7 +95,9 @@ fuzz_target!(|bytes: &[u8]| {
                 assert!(dumped(&target, false) == nar, "another NAR comes back");
             }
             (Ok(_), None) => panic!("restored what is no NAR"),
-            (Err(error), whole) => assert!(whole.is_none_or(|nar| nar.len() < long.len()), "refused: {error}"),
+            (Err(error), whole) => {
+                assert!(whole.is_none_or(|nar| nar.len() < long.len()), "refused: {error}")
+            }
         }
         if target.is_dir() {
             fs::remove_dir_all(&target).expect("the directory is ours");
