@@ -109,7 +109,10 @@ impl Nars3 {
         use std::os::unix::process::CommandExt;
         let copy = self.home.path().join("nars3");
         if !copy.exists() {
-            std::fs::copy(&self.binary, &copy)?;
+            // By another process: a child that some other thread starts meanwhile would hold a file of ours open for
+            // writing, and nobody can run it until then.
+            let copied = Command::new("cp").arg(&self.binary).arg(&copy).status()?;
+            anyhow::ensure!(copied.success(), "cp of {} failed", self.binary.display());
         }
         give_away(self.home.path())?;
         let mut command = Command::new(copy);

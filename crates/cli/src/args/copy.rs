@@ -109,8 +109,8 @@ pub(crate) struct CopyArgs {
         value_name = "BYTES",
         value_parser = memory,
         long_help = "Hold at most so many bytes in memory for what is under way: compressors, decompressors, compressed \
-        files and parts, all paths and both stores together. The program itself and its plan, some hundred bytes for \
-        each path, come on top. Levels of compression that take more are lowered, with a warning. At least 96M."
+        files and parts, all paths and both stores together. The program itself and its plan, some thousand bytes \
+        for each path, come on top, and what the allocator keeps of memory that was given back. Levels of compression that take more are lowered, with a warning. At least 96M."
     )]
     pub(crate) memory: Option<u64>,
     /// Let temporary files of compressed NARs take at most so many bytes, all together
