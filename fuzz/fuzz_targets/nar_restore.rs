@@ -3,6 +3,7 @@
 #![no_main]
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -55,7 +56,9 @@ fn behind_a_long_file(nar: &[u8]) -> Vec<u8> {
     let mut encoder = Encoder::new(Vec::new());
     encoder.directory().expect("a vector takes everything");
     encoder.entry(b"a").expect("a vector takes everything");
-    encoder.regular_from(false, 300 << 10, std::io::repeat(7)).expect("a vector takes everything");
+    encoder
+        .regular_from(false, 300 << 10, std::io::repeat(7).take(300 << 10))
+        .expect("a vector takes everything");
     encoder.entry(b"b").expect("a vector takes everything");
     encoder.symlink(b"x").expect("a vector takes everything");
     encoder.end_directory().expect("a vector takes everything");
