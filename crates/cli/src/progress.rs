@@ -1,5 +1,6 @@
 //! How a person sees a copy go on: one bar on a terminal, plain lines elsewhere, JSON lines for machines.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,7 +47,7 @@ impl Screen {
     pub(crate) fn line(&self, text: &str) {
         match self.format {
             LogFormat::Json => tracing::info!(target: "nars3", "{text}"),
-            LogFormat::Text => self.raw_line(text),
+            LogFormat::Text => self.raw_line(&harmless(text)),
         }
     }
 
@@ -54,7 +55,7 @@ impl Screen {
     pub(crate) fn error(&self, text: &str) {
         match self.format {
             LogFormat::Json => tracing::error!(target: "nars3", "{text}"),
-            LogFormat::Text => self.raw_line(&format!("error: {text}")),
+            LogFormat::Text => self.raw_line(&format!("error: {}", harmless(text))),
         }
     }
 
@@ -69,6 +70,23 @@ impl Screen {
     fn set_bar(&self, bar: Option<ProgressBar>) {
         *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = bar;
     }
+}
+
+/// `text` without what controls a terminal: a message may quote what a stranger has sent.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let controls = |character: char| character.is_control() && character != '\n';
+    if !text.contains(controls) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if controls(character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    Cow::Owned(shown)
 }
 
 fn write_line(text: &str) {
@@ -256,6 +274,12 @@ impl Progress for JsonLines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_does_not_control_the_terminal() {
+        assert_eq!(harmless("two\nlines, \u{fc}ber"), "two\nlines, \u{fc}ber");
+        assert_eq!(harmless("\x1b[2J\r\u{9b}1m"), "\\u{1b}[2J\\r\\u{9b}1m");
+    }
 
     #[test]
     fn the_bar_is_full_when_all_is_valid_and_not_when_all_has_passed() {

@@ -190,6 +190,16 @@ fn parallel_compression_is_the_default_for_zstd() {
 }
 
 #[test]
+fn the_nearest_name_is_looked_for_only_so_often() {
+    let many = "&regoin=x".repeat(1000);
+    let parsed = StoreUrl::parse(&format!("s3://b?{}", &many[1..])).unwrap();
+    let suggested = |warning: &&Warning| matches!(warning, Warning::UnknownSetting { nearest: Some(_), .. });
+    assert_eq!(parsed.warnings.len(), 1000);
+    assert_eq!(parsed.warnings.iter().filter(suggested).count(), 20);
+    assert!(parsed.warnings.iter().take(20).all(|warning| suggested(&warning)));
+}
+
+#[test]
 fn odd_urls_are_warned_of() {
     for (text, warning) in [
         (

@@ -1,9 +1,7 @@
 //! What happens between a request and its answer, whichever client makes it: attempts, signatures, regions, successes that
 //! are none, answers that were lost.
 
-use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
@@ -11,9 +9,8 @@ use nars3_s3::{CredentialSource, Environment, Operation, S3Error, S3ErrorKind};
 use nars3_store_url::{S3Client, S3Settings};
 use object_store::path::Path;
 use object_store::{Error, ObjectStoreExt, PutPayload};
-use tracing_subscriber::fmt::format::FmtSpan;
 
-use crate::support::{self, Answer, Request, Scripted, clients, keys, open, run};
+use crate::support::{self, Answer, Request, Scripted, clients, keys, open, run, traced_by};
 
 const BEGUN: &str = "<InitiateMultipartUploadResult><UploadId>U</UploadId></InitiateMultipartUploadResult>";
 
@@ -345,21 +342,6 @@ fn an_endless_refusal_is_cut_off() {
     }
 }
 
-/// All that is logged.
-#[derive(Clone, Default)]
-struct Ear(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Ear {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn one_span_tells_all_of_a_request() {
     for client in clients() {
@@ -367,16 +349,7 @@ fn one_span_tells_all_of_a_request() {
             Answer::error(503, "SlowDown"),
             stored().with("x-amz-request-id", "REQUEST2"),
         ]));
-        let ear = Ear::default();
-        let writer = ear.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .json()
-            .with_max_level(tracing::Level::DEBUG)
-            .with_span_events(FmtSpan::CLOSE)
-            .with_writer(move || writer.clone())
-            .finish();
-        tracing::subscriber::with_default(subscriber, || {
-            tracing::callsite::rebuild_interest_cache();
+        let heard = traced_by(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let environment = Environment::of_process().with_credentials(keys());
@@ -384,7 +357,6 @@ fn one_span_tells_all_of_a_request() {
                 store.put(&Path::from("nar/a.nar"), "hello".into()).await.unwrap();
             });
         });
-        let heard = String::from_utf8(ear.0.lock().unwrap().clone()).unwrap();
         let closed: Vec<_> = heard.lines().filter(|line| line.contains("\"message\":\"close\"")).collect();
         let span = closed.iter().find(|line| line.contains("\"name\":\"s3\"")).unwrap();
         for fact in [

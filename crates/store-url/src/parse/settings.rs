@@ -38,6 +38,9 @@ pub(crate) fn apply_settings(
     }
 }
 
+/// Unknown settings of one URL for which the nearest known name is looked for.
+const MOST_SUGGESTIONS: usize = 20;
+
 /// The settings that count, as Nix counts them: the first of a name, and the new name before the old one.
 fn choose<'p, 'a>(
     store: StoreType,
@@ -45,10 +48,13 @@ fn choose<'p, 'a>(
     warnings: &mut Vec<Warning>,
 ) -> Vec<(&'static Setting, &'p Parameter<'a>)> {
     let mut chosen: Vec<(&'static Setting, &Parameter<'_>)> = Vec::new();
+    let mut suggestions = MOST_SUGGESTIONS;
     for parameter in &reference.parameters {
         let at = parameter.at;
         let Some(setting) = setting::find(&parameter.name) else {
-            let nearest = setting::nearest_name(&parameter.name, store);
+            // Somebody who wrote more wrong names than this did not mistype them, and each costs a walk through all names.
+            let nearest = (suggestions > 0).then(|| setting::nearest_name(&parameter.name, store)).flatten();
+            suggestions = suggestions.saturating_sub(1);
             // `?dG9rZW4=` and `?dG9rZQ==` are perhaps no names but tokens.
             let is_name = nearest.is_some() || !parameter.value.trim_start_matches('=').is_empty();
             let name = if is_name { text::quotable(&parameter.name) } else { text::REDACTED.to_owned() };

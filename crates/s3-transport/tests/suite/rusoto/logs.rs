@@ -1,42 +1,21 @@
 //! rusoto logs whole requests, secrets included. Here all that anybody logs is listened to, at the finest level.
 
-use std::io;
 use std::sync::{Arc, Mutex};
 
 use nars3_s3::{CredentialSource, Environment, StaticKeys};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::settings;
-use crate::support::{Answer, Scripted};
+use crate::support::{Answer, Scripted, traced_by};
 
-/// All that is logged, by way of `log` and of `tracing`.
+/// All that is logged by way of `log`, which rusoto uses.
 #[derive(Clone, Default)]
 struct Ear(Arc<Mutex<Vec<u8>>>);
 
 impl Ear {
     fn heard(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
-
-impl io::Write for Ear {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Ear {
-    type Writer = Ear;
-
-    fn make_writer(&'a self) -> Ear {
-        self.clone()
     }
 }
 
@@ -58,20 +37,13 @@ fn no_secret_is_logged_at_any_level() {
     let ear = Ear::default();
     log::set_boxed_logger(Box::new(ear.clone())).unwrap();
     log::set_max_level(log::LevelFilter::Trace);
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .with_ansi(false)
-        .with_writer(ear.clone())
-        .finish();
     let keys = StaticKeys::new("AKIDLOGGED", "the-very-secret-key", Some("the-session-token".to_owned()));
     let environment = Environment::of_process().with_credentials(CredentialSource::Static(keys));
     let server = Scripted::start(|request| match request.method.as_str() {
         "PUT" => Answer::new(200, "").with("etag", "\"e\""),
         _ => Answer::error(403, "SignatureDoesNotMatch"),
     });
-    tracing::subscriber::with_default(subscriber, || {
-        tracing::callsite::rebuild_interest_cache();
-        // On this thread, which the subscriber listens to.
+    let traced = traced_by(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let store = nars3_s3::open(&settings(&server), &environment).await.unwrap();
@@ -81,7 +53,7 @@ fn no_secret_is_logged_at_any_level() {
         });
     });
     log::info!("the logger listens");
-    let heard = ear.heard();
+    let heard = format!("{}{traced}", ear.heard());
     assert!(heard.contains("PutObject") && heard.contains("the logger listens"), "{heard}");
     let token = server.requests()[0].header("x-amz-security-token").map(str::to_owned);
     assert_eq!(token.as_deref(), Some("the-session-token"), "what must not be heard has been sent");

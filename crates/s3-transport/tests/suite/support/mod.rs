@@ -1,5 +1,6 @@
 //! What the tests share: a runtime for each, real servers, scripted servers, stores.
 
+mod ear;
 mod scripted;
 
 use std::future::Future;
@@ -9,6 +10,7 @@ use nars3_s3::{CredentialSource, Environment, StaticKeys};
 use nars3_store_url::{Endpoint, S3Client, S3Settings};
 use object_store::ObjectStore;
 
+pub(crate) use ear::traced_by;
 pub(crate) use scripted::{Answer, Request, Scripted};
 
 /// Runs the asynchronous part of a test.
