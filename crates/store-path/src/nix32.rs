@@ -90,6 +90,7 @@ pub fn encode(input: &[u8]) -> String {
 /// # Panics
 ///
 /// If `output` is not exactly [`encoded_len`]`(input.len())` bytes long, which is a mistake of the caller.
+#[inline]
 pub fn encode_into(input: &[u8], output: &mut [u8]) {
     assert_eq!(output.len(), encoded_len(input.len()), "the output must fit the Nix32 text exactly");
     let (head, body) = output.as_rchunks_mut::<GROUP_CHARACTERS>();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use nars3_store_path::{ContentAddress, Hash, Signature, StoreDir, StorePath, nix32};
+use nars3_store_path::{Algorithm, ContentAddress, Hash, Signature, StoreDir, StorePath, nix32};
 
 use super::signatures::by_key;
 use super::{Flags, NarInfo, NarInfoRef};
@@ -53,15 +53,20 @@ pub(super) fn print_borrowed(narinfo: &NarInfoRef<'_>) -> String {
     {
         text.list("References: ", references.iter().collect::<BTreeSet<_>>().into_iter());
     } else {
-        text.untrusted("References: ", references.as_str());
+        // From within a line, as are signatures.
+        text.line("References: ", [references.as_str()]);
     }
     if let Some(deriver) = narinfo.deriver {
         text.untrusted("Deriver: ", deriver);
     }
     if flags.intersects(Flags::SIGNATURES_UNSORTED | Flags::SIGNATURES_DUPLICATE) {
-        text.lines("Sig: ", signatures.iter().collect::<BTreeSet<_>>().into_iter());
+        signatures
+            .iter()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .for_each(|signature| text.line("Sig: ", [signature]));
     } else {
-        text.lines("Sig: ", signatures.iter());
+        signatures.iter().for_each(|signature| text.line("Sig: ", [signature]));
     }
     text.content_address(narinfo.ca.as_ref());
     text.0
@@ -118,23 +123,26 @@ impl Printer {
     #[inline(always)]
     fn optional_hash(&mut self, name: &str, hash: Option<&Hash>) {
         let Some(hash) = hash else { return };
-        // As many characters as the longest digest has, that of SHA-512.
-        let mut characters = [0; nix32::encoded_len(64)];
-        let digest = hash.as_bytes();
-        let Some(characters) = characters.get_mut(..nix32::encoded_len(digest.len())) else { return };
-        nix32::encode_into(digest, characters);
-        // The alphabet is ASCII, so this is never the default.
-        let digest = str::from_utf8(characters).unwrap_or_default();
-        self.line(name, [hash.algorithm().name(), ":", digest]);
+        if let (Algorithm::Sha256, Ok(digest)) = (hash.algorithm(), <&[u8; 32]>::try_from(hash.as_bytes())) {
+            // Nearly every hash. The line is put together on the stack: one long copy is cheaper than many short ones.
+            let mut line = *b"sha256:0000000000000000000000000000000000000000000000000000\n";
+            if let Some(characters) = line.get_mut(7..59) {
+                nix32::encode_into(digest, characters);
+            }
+            self.0.push_str(name);
+            self.ascii(&line);
+        } else {
+            let _ = writeln!(self.0, "{name}{}:{}", hash.algorithm(), nix32::encode(hash.as_bytes()));
+        }
     }
 
     #[inline(always)]
     fn optional_number(&mut self, name: &str, number: Option<u64>) {
         let Some(mut number) = number else { return };
-        // As many digits as the largest number has.
-        let mut digits = [0; 20];
-        let mut start = digits.len();
-        for digit in digits.iter_mut().rev() {
+        // As many digits as the largest number has, and the end of the line.
+        let mut digits = [b'\n'; 21];
+        let mut start = 20;
+        for digit in digits.iter_mut().rev().skip(1) {
             *digit = b'0' + (number % 10) as u8;
             number /= 10;
             start -= 1;
@@ -142,9 +150,14 @@ impl Printer {
                 break;
             }
         }
-        // Digits are ASCII, so this is never the default.
-        let digits = str::from_utf8(digits.get(start..).unwrap_or_default()).unwrap_or_default();
-        self.line(name, [digits]);
+        self.0.push_str(name);
+        self.ascii(digits.get(start..).unwrap_or_default());
+    }
+
+    /// Bytes that are known to be ASCII.
+    #[inline(always)]
+    fn ascii(&mut self, bytes: &[u8]) {
+        self.0.push_str(str::from_utf8(bytes).unwrap_or_default());
     }
 
     fn content_address(&mut self, ca: Option<&ContentAddress>) {
