@@ -32,7 +32,7 @@ impl BinaryCache {
             nar_hash: info.nar_hash,
             nar_size: info.nar_size,
         };
-        let stream = NarStream::from_blocking(move |writer| {
+        let stream = NarStream::from_blocking_sized(info.nar_size, move |writer| {
             let mut work = Work::begin(Stage::Unpack);
             let (objects, waited) = (Arc::clone(&unpacking.objects), download.waited.clone());
             let hash_part = unpacking.path.hash_part();
@@ -139,7 +139,9 @@ struct Unpacking {
 impl Unpacking {
     fn run(self, download: Download, writer: &mut NarWriter) -> Result<(), StoreError> {
         let body = undo_encoding(&download.encoding, download.body).map_err(|error| self.corrupt(error))?;
-        let mut file = Checked::new(body, self.file_hash);
+        // Stored as it is, and of one hash: what is checked of the NAR is checked of the file.
+        let same = self.compression == Compression::None && self.file_hash == Some(self.nar_hash);
+        let mut file = Checked::new(body, self.file_hash.filter(|_| !same));
         let mut hasher = Hasher::new(self.nar_hash.algorithm());
         let mut size: u64 = 0;
         {
@@ -167,6 +169,9 @@ impl Unpacking {
             return Err(self.wrong_size(size));
         }
         let actual = hasher.finish();
+        if actual != self.nar_hash && same {
+            return Err(self.wrong_file("FileHash", self.nar_hash.to_string(), actual.to_string()));
+        }
         if actual != self.nar_hash {
             return Err(StoreError::NarHashMismatch {
                 store: self.objects.uri().to_owned(),

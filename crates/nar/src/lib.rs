@@ -91,6 +91,8 @@ mod member;
 mod metadata;
 mod parser;
 mod restore;
+#[cfg(test)]
+mod test_needs;
 mod wire;
 
 pub use canonical::{CanonicalOptions, CanonicaliseError, canonicalise, canonicalise_with};

@@ -219,7 +219,8 @@ impl Store for LocalStore {
         let shared = Arc::clone(&self.shared);
         let (nar_hash, nar_size) = (info.nar_hash, info.nar_size);
         let info = info.clone();
-        let stream = NarStream::from_blocking(move |writer| {
+        let most = if nar_size == 0 { u64::MAX } else { nar_size };
+        let stream = NarStream::from_blocking_sized(most, move |writer| {
             shared.root(std::slice::from_ref(&info.path));
             let mut work = Work::begin(Stage::Read);
             let result = export(&shared.layout, &info, writer);

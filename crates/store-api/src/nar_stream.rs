@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -21,6 +21,9 @@ pub const CHUNK_SIZE: usize = 128 * 1024;
 
 /// Chunks that may wait between the two sides of one NAR.
 const CHUNKS_IN_FLIGHT: usize = 4;
+
+/// The largest NAR whose chunks and end mark have room in the channel all at once, in bytes.
+const FITS_WHOLE: u64 = ((CHUNKS_IN_FLIGHT - 1) * CHUNK_SIZE) as u64;
 
 #[derive(Debug)]
 enum Message {
@@ -39,9 +42,14 @@ pub trait Inspector: Send {
     fn conclude(&mut self) -> Result<(), StoreError>;
 }
 
+/// What fills a stream, on a thread that may block.
+type Produce = Box<dyn FnOnce(&mut NarWriter) -> Result<(), StoreError> + Send>;
+
 /// The receiving side of a NAR.
 pub struct NarStream {
     receiver: mpsc::Receiver<Message>,
+    /// Runs when the first chunk is asked for, see `from_blocking_sized`.
+    lazy: Option<(NarSender, Produce)>,
     inspectors: Vec<Box<dyn Inspector>>,
     ended: bool,
     /// NarHash and NarSize that the producer answers for.
@@ -60,15 +68,23 @@ impl fmt::Debug for NarStream {
 pub struct NarSender {
     sender: mpsc::Sender<Message>,
     waited: Duration,
+    /// Nobody takes a chunk before the end mark is sent: to wait for room would be to wait for ever.
+    whole: bool,
 }
 
 impl NarStream {
     /// A sender and the stream that it feeds.
     pub fn channel() -> (NarSender, Self) {
         let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
-        let stream =
-            Self { receiver, inspectors: Vec::new(), ended: false, verified: None, waited: Duration::ZERO };
-        (NarSender { sender, waited: Duration::ZERO }, stream)
+        let stream = Self {
+            receiver,
+            lazy: None,
+            inspectors: Vec::new(),
+            ended: false,
+            verified: None,
+            waited: Duration::ZERO,
+        };
+        (NarSender { sender, waited: Duration::ZERO, whole: false }, stream)
     }
 
     /// Runs `produce` on the blocking pool and gives the stream of what it writes. An error it returns, or a panic,
@@ -78,13 +94,22 @@ impl NarStream {
         F: FnOnce(&mut NarWriter) -> Result<(), StoreError> + Send + 'static,
     {
         let (sender, stream) = Self::channel();
-        tokio::task::spawn_blocking(move || {
-            let mut writer = sender.into_writer();
-            match produce(&mut writer) {
-                Ok(()) => writer.finish(),
-                Err(error) => writer.fail(error),
-            }
-        });
+        tokio::task::spawn_blocking(move || sender.run(produce));
+        stream
+    }
+
+    /// As `from_blocking`, for a NAR of at most `nar_size` bytes. A small one is produced when it is first asked for, and
+    /// by the consumer's own thread if that may block: two threads that hand one chunk to each other cost more than
+    /// the chunk. More bytes than `nar_size` may then be an error.
+    pub fn from_blocking_sized<F>(nar_size: u64, produce: F) -> Self
+    where
+        F: FnOnce(&mut NarWriter) -> Result<(), StoreError> + Send + 'static,
+    {
+        if nar_size > FITS_WHOLE {
+            return Self::from_blocking(produce);
+        }
+        let (sender, mut stream) = Self::channel();
+        stream.lazy = Some((sender, Box::new(produce)));
         stream
     }
 
@@ -118,6 +143,9 @@ impl NarStream {
         if self.ended {
             return Ok(None);
         }
+        if let Some((sender, produce)) = self.lazy.take() {
+            tokio::task::spawn_blocking(move || sender.run(produce));
+        }
         let message = match self.receiver.try_recv() {
             Ok(message) => Some(message),
             Err(_) => {
@@ -134,6 +162,13 @@ impl NarStream {
     pub fn blocking_next(&mut self) -> Result<Option<Bytes>, StoreError> {
         if self.ended {
             return Ok(None);
+        }
+        if let Some((mut sender, produce)) = self.lazy.take() {
+            let started = Instant::now();
+            sender.whole = true;
+            // A panic drops the sender, which `accept` notices, as it does when the producer has a thread of its own.
+            let _ = catch_unwind(AssertUnwindSafe(|| sender.run(produce)));
+            self.waited += started.elapsed();
         }
         let message = match self.receiver.try_recv() {
             Ok(message) => Some(message),
@@ -179,6 +214,11 @@ fn hung_up() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "the consumer of a NAR went away")
 }
 
+/// Not what `from_blocking_sized` was promised.
+fn too_long() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a NAR is longer than announced")
+}
+
 impl NarSender {
     /// Sends a chunk, waiting for room. An error means that the consumer went away.
     pub async fn send(&mut self, chunk: Bytes) -> io::Result<()> {
@@ -191,12 +231,31 @@ impl NarSender {
         match self.sender.try_send(Message::Data(chunk)) {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(hung_up()),
+            Err(mpsc::error::TrySendError::Full(_)) if self.whole => Err(too_long()),
             Err(mpsc::error::TrySendError::Full(message)) => {
                 let started = Instant::now();
                 let sent = self.sender.blocking_send(message).map_err(|_| hung_up());
                 self.waited += started.elapsed();
                 sent
             }
+        }
+    }
+
+    /// Runs `produce` to its end, on a thread that may block.
+    fn run(self, produce: impl FnOnce(&mut NarWriter) -> Result<(), StoreError>) {
+        let mut writer = self.into_writer();
+        match produce(&mut writer) {
+            Ok(()) => writer.finish(),
+            Err(error) => writer.fail(error),
+        }
+    }
+
+    /// The last message. Without it the consumer knows that the NAR was interrupted.
+    fn conclude(self, message: Message) {
+        if self.whole {
+            let _ = self.sender.try_send(message);
+        } else {
+            let _ = self.sender.blocking_send(message);
         }
     }
 
@@ -237,13 +296,13 @@ impl NarWriter {
     /// Sends what is left and declares the NAR complete.
     pub fn finish(mut self) {
         if self.send_buffer().is_ok() {
-            let _ = self.sender.sender.blocking_send(Message::End);
+            self.sender.conclude(Message::End);
         }
     }
 
     /// Tells the consumer that the NAR cannot be completed, and why.
     pub fn fail(self, error: StoreError) {
-        let _ = self.sender.sender.blocking_send(Message::Failed(error));
+        self.sender.conclude(Message::Failed(error));
     }
 
     fn send_buffer(&mut self) -> io::Result<()> {
@@ -270,7 +329,8 @@ impl Write for NarWriter {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.send_buffer()
+        // There is room for full chunks only.
+        if self.sender.whole { Ok(()) } else { self.send_buffer() }
     }
 }
 
@@ -348,6 +408,69 @@ mod tests {
         let result = tokio::task::spawn_blocking(move || stream.into_reader().read_to_end(&mut Vec::new()));
         let error = StoreError::from_carrier(result.await.unwrap().unwrap_err());
         assert!(matches!(error, Ok(StoreError::Unsupported { .. })));
+    }
+
+    fn write_all(writer: &mut NarWriter, bytes: &[u8]) -> Result<(), StoreError> {
+        writer.write_all(bytes).map_err(|_| StoreError::NarInterrupted)
+    }
+
+    /// The bytes of a small stream, read by a thread that may block.
+    async fn read(stream: NarStream) -> io::Result<Vec<u8>> {
+        let read = tokio::task::spawn_blocking(move || {
+            let mut all = Vec::new();
+            stream.into_reader().read_to_end(&mut all).map(|_| all)
+        });
+        read.await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_small_nar_is_produced_by_the_thread_that_reads_it() {
+        let producer = std::sync::Arc::new(std::sync::OnceLock::new());
+        let seen = std::sync::Arc::clone(&producer);
+        let stream = NarStream::from_blocking_sized(FITS_WHOLE, move |writer| {
+            seen.set(std::thread::current().id()).unwrap();
+            write_all(writer, b"first")?;
+            writer.flush().unwrap();
+            write_all(writer, &vec![7; FITS_WHOLE as usize - 5])
+        });
+        assert!(producer.get().is_none(), "nobody has asked yet");
+        let reader = tokio::task::spawn_blocking(move || {
+            let mut all = Vec::new();
+            stream.into_reader().read_to_end(&mut all).unwrap();
+            (std::thread::current().id(), all.len() as u64)
+        });
+        let (thread, length) = reader.await.unwrap();
+        assert_eq!((producer.get(), length), (Some(&thread), FITS_WHOLE));
+    }
+
+    #[tokio::test]
+    async fn a_small_nar_is_produced_for_a_task_too() {
+        let mut stream = NarStream::from_blocking_sized(5, |writer| write_all(writer, b"bytes"));
+        assert_eq!(stream.next().await.unwrap().unwrap(), "bytes");
+        assert!(stream.next().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_small_nar_that_grows_is_an_error_and_no_deadlock() {
+        for excess in [1, CHUNK_SIZE, 9 * CHUNK_SIZE] {
+            let bytes = vec![0; FITS_WHOLE as usize + excess];
+            let stream = NarStream::from_blocking_sized(FITS_WHOLE, move |writer| write_all(writer, &bytes));
+            assert!(read(stream).await.is_err(), "{excess}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_small_nar_that_fails_or_panics_is_not_an_end() {
+        let unsupported = || StoreError::Unsupported { store: "test".into(), operation: "produce" };
+        let failing = NarStream::from_blocking_sized(9, move |writer| {
+            write_all(writer, b"half")?;
+            Err(unsupported())
+        });
+        let error = StoreError::from_carrier(read(failing).await.unwrap_err());
+        assert!(matches!(error, Ok(StoreError::Unsupported { .. })));
+        let panicking = NarStream::from_blocking_sized(9, |_| panic!("on purpose"));
+        let error = StoreError::from_carrier(read(panicking).await.unwrap_err());
+        assert!(matches!(error, Ok(StoreError::NarInterrupted)));
     }
 
     struct Refuser;

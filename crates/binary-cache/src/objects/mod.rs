@@ -12,18 +12,22 @@ mod upload;
 mod window;
 mod write;
 
+use std::future::ready;
+use std::io::Read;
 use std::str::Utf8Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream as streams};
 use nars3_narinfo::CACHE_INFO_KEY;
 use nars3_store_api::{BoxError, Event, Progress, StoreError, Work};
 use nars3_store_path::HashPart;
 use nars3_store_url::HeaderSettings;
 use object_store::path::Path;
-use object_store::{Attribute, GetOptions, GetResult, ObjectMeta, ObjectStore, UpdateVersion};
+use object_store::{
+    Attribute, GetOptions, GetResult, GetResultPayload, ObjectMeta, ObjectStore, UpdateVersion,
+};
 
 pub(crate) use answer::{Answer, answer};
 pub(crate) use download::Download;
@@ -328,8 +332,18 @@ impl Objects {
 
     async fn body_within(&self, found: GetResult, limit: u64) -> Result<Bytes, BoxError> {
         let expected = found.meta.size;
-        let mut chunks = found.into_stream();
         let mut body = BytesMut::new();
+        let mut chunks = match found.payload {
+            // At once: by way of a stream, each block would be a round trip to a thread that may block.
+            GetResultPayload::File(file, _) => {
+                let bytes = tokio::task::spawn_blocking(move || {
+                    let mut bytes = Vec::with_capacity(usize::try_from(expected.min(limit)).unwrap_or(0));
+                    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map(|_| bytes)
+                });
+                streams::once(ready(Ok(Bytes::from(bytes.await??)))).boxed()
+            }
+            GetResultPayload::Stream(stream) => stream,
+        };
         while let Some(chunk) = chunks.try_next().await? {
             self.received(chunk.len());
             body.extend_from_slice(&chunk);

@@ -81,7 +81,7 @@ fn special_files_are_refused_by_name() {
 
 #[test]
 fn owners_change_only_when_asked() {
-    if !rustix::process::geteuid().is_root() {
+    if !crate::test_needs::is_root("owners_change_only_when_asked") {
         return;
     }
     let directory = tempfile::tempdir().unwrap();

@@ -60,7 +60,7 @@ fn without_canonical_metadata_the_umask_rules_but_not_over_executables() {
 
 #[test]
 fn owners_are_set_where_the_system_allows_it() {
-    if !rustix::process::geteuid().is_root() {
+    if !crate::test_needs::is_root("owners_are_set_where_the_system_allows_it") {
         return;
     }
     for canonical in [false, true] {
