@@ -147,7 +147,7 @@ impl Unpacking {
         {
             let mut nar = decoder_with(&self.compression, &self.options, Box::new(&mut file))
                 .map_err(|error| self.corrupt(error))?;
-            let mut buffer = vec![0; CHUNK_SIZE];
+            let mut buffer = vec![0; chunk_size(self.nar_size)];
             loop {
                 let count = nar.read(&mut buffer).map_err(|error| self.unreadable(error))?;
                 let chunk = buffer.get(..count).unwrap_or_default();
@@ -231,6 +231,11 @@ impl Unpacking {
         }
         self.objects.failed(format!("read '{}'", self.key), error)
     }
+}
+
+/// Bytes to have in hand of a body of `size` bytes, and one more that shows its end or that it has none.
+fn chunk_size(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(CHUNK_SIZE).saturating_add(1).min(CHUNK_SIZE)
 }
 
 /// A reader that counts and, if there is a hash to compare with, hashes what passes.

@@ -286,6 +286,10 @@ async fn http_objects(settings: &HttpSettings, context: &Context) -> CliResult<A
         .context(|| format!("cannot open the cache at '{}'", settings.url))
 }
 
+/// Files of a cache directory that are opened at once. Each takes a thread, and a thread costs more than a small file that
+/// is in memory; a few are enough to keep a disk or a file server busy.
+const FILES_AT_ONCE: usize = 4;
+
 async fn open_cache(
     url: &StoreUrl,
     objects: Arc<dyn ObjectStore>,
@@ -306,6 +310,9 @@ async fn open_cache(
     options.secret_keys = signing_keys(url, purpose, context)?;
     options.force_encodings = url.cache.force_encodings;
     options.limits = limits(&options.cache, context);
+    if matches!(url.kind, StoreKind::File { .. }) {
+        options.limits.concurrent_requests = FILES_AT_ONCE;
+    }
     if let StoreKind::S3(settings) = &url.kind {
         set_parts(&mut options.limits, settings);
         // The transport has taken up a broken body as often as the settings allow.

@@ -70,6 +70,8 @@ pub struct NarSender {
     waited: Duration,
     /// Nobody takes a chunk before the end mark is sent: to wait for room would be to wait for ever.
     whole: bool,
+    /// Bytes that a writer gathers: less than `CHUNK_SIZE` where the NAR is known to be smaller.
+    chunk_size: usize,
 }
 
 impl NarStream {
@@ -84,7 +86,7 @@ impl NarStream {
             verified: None,
             waited: Duration::ZERO,
         };
-        (NarSender { sender, waited: Duration::ZERO, whole: false }, stream)
+        (NarSender { sender, waited: Duration::ZERO, whole: false, chunk_size: CHUNK_SIZE }, stream)
     }
 
     /// Runs `produce` on the blocking pool and gives the stream of what it writes. An error it returns, or a panic,
@@ -108,7 +110,8 @@ impl NarStream {
         if nar_size > FITS_WHOLE {
             return Self::from_blocking(produce);
         }
-        let (sender, mut stream) = Self::channel();
+        let (mut sender, mut stream) = Self::channel();
+        sender.chunk_size = usize::try_from(nar_size).unwrap_or(CHUNK_SIZE).clamp(1, CHUNK_SIZE);
         stream.lazy = Some((sender, Box::new(produce)));
         stream
     }
@@ -316,13 +319,14 @@ impl NarWriter {
 
 impl Write for NarWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let chunk_size = self.sender.chunk_size;
         if self.buffer.capacity() == 0 {
-            self.buffer.reserve(CHUNK_SIZE);
+            self.buffer.reserve(chunk_size);
         }
-        let room = CHUNK_SIZE - self.buffer.len();
+        let room = chunk_size - self.buffer.len();
         let taken = bytes.len().min(room);
         self.buffer.extend_from_slice(bytes.get(..taken).unwrap_or(bytes));
-        if self.buffer.len() >= CHUNK_SIZE {
+        if self.buffer.len() >= chunk_size {
             self.send_buffer()?;
         }
         Ok(taken)

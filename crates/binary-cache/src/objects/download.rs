@@ -127,7 +127,7 @@ impl Objects {
         let body = match found.payload {
             GetResultPayload::File(file, _) => Body::File(FileBody {
                 objects: Arc::clone(self),
-                reader: BufReader::with_capacity(CHUNK_SIZE, file),
+                reader: BufReader::with_capacity(buffer_size(&range), file),
                 range,
                 positioned: false,
             }),
@@ -152,6 +152,12 @@ impl Objects {
         };
         Ok(Some(Download { object_size, encoding, body, waited }))
     }
+}
+
+/// As much as is to be read, as far as that is sensible.
+fn buffer_size(range: &Range<u64>) -> usize {
+    let length = range.end.saturating_sub(range.start);
+    usize::try_from(length).unwrap_or(CHUNK_SIZE).clamp(1, CHUNK_SIZE)
 }
 
 /// The part of a whole object, whose rest is not waited for.

@@ -37,6 +37,11 @@ impl Pool {
         Connection::open(stream, self.store_dir.clone(), wanted.clone())
     }
 
+    /// Keeps a connection for the next request.
+    pub(crate) fn give_back(&self, connection: Connection) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    }
+
     /// Runs `request` on a connection, which is used again unless it broke. Blocks, but not much longer than it is
     /// `wanted`.
     pub(crate) fn run<T>(
@@ -59,7 +64,7 @@ impl Pool {
             Err(broken) => (Err(broken), false),
         };
         if usable {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            self.give_back(connection);
         }
         answer
     }

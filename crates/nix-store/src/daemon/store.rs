@@ -76,10 +76,12 @@ pub(super) struct Shared {
     roots: Mutex<Roots>,
 }
 
-/// A connection that is kept for the temporary roots: they last as long as it does.
-#[derive(Debug)]
+/// A connection that is kept for the temporary roots: they last as long as it does. There is none before the first root,
+/// since for each the daemon runs a process.
+#[derive(Debug, Default)]
 struct Roots {
     connection: Option<Connection>,
+    refused: bool,
     rooted: HashSet<StorePath>,
 }
 
@@ -118,7 +120,8 @@ impl DaemonStore {
             );
         }
         let takes_many = connection.takes_many();
-        let roots = Mutex::new(Roots { connection: Some(connection), rooted: HashSet::new() });
+        pool.give_back(connection);
+        let roots = Mutex::default();
         let waiting = Waiting::new();
         let shared = Shared { options, pool, daemon_version, trusted, takes_many, waiting, roots };
         Ok(Arc::new(Self { shared: Arc::new(shared) }))
@@ -194,15 +197,27 @@ impl Shared {
     /// Keeps collectors away from `paths`. That it may not is no reason to stop.
     fn root(&self, wanted: &Wanted, paths: &[StorePath]) {
         let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
-        let Roots { connection, rooted } = &mut *roots;
+        let Roots { connection, refused, rooted } = &mut *roots;
         let new: Vec<&StorePath> = paths.iter().filter(|path| !rooted.contains(*path)).collect();
-        let Some(open) = connection else { return };
-        open.serve(wanted);
-        match open.add_temp_roots(new.iter().copied()) {
-            Ok(()) => rooted.extend(new.into_iter().cloned()),
+        if *refused || new.is_empty() {
+            return;
+        }
+        let added = match connection.take() {
+            Some(mut open) => {
+                open.serve(wanted);
+                Ok(open)
+            }
+            None => self.pool.connect(wanted),
+        }
+        .and_then(|mut open| open.add_temp_roots(new.iter().copied()).map(|()| open));
+        match added {
+            Ok(open) => {
+                rooted.extend(new.into_iter().cloned());
+                *connection = Some(open);
+            }
             Err(error) => {
                 tracing::debug!(%error, "reading without temporary roots");
-                *connection = None;
+                *refused = true;
             }
         }
     }
@@ -359,11 +374,20 @@ impl Store for DaemonStore {
     async fn valid_paths(&self, paths: &[StorePath]) -> Result<Vec<StorePath>, StoreError> {
         let paths = paths.to_vec();
         self.blocking(move |shared, wanted| {
-            shared.root(wanted, &paths);
-            let valid = shared
-                .pool
-                .run(wanted, |connection| connection.valid_paths(&paths, false).map(Outcome::Clean))
-                .map_err(|error| failed(shared, "query valid paths", error))?;
+            let query = |paths: &[StorePath]| {
+                shared
+                    .pool
+                    .run(wanted, |connection| connection.valid_paths(paths, false).map(Outcome::Clean))
+                    .map_err(|error| failed(shared, "query valid paths", error))
+            };
+            let mut valid = query(&paths)?;
+            if !valid.is_empty() {
+                // Only what is there can go away, and what has gone before it had a root is found out.
+                let there: Vec<StorePath> =
+                    paths.iter().filter(|path| valid.contains(*path)).cloned().collect();
+                shared.root(wanted, &there);
+                valid = query(&there)?;
+            }
             Ok(paths.into_iter().filter(|path| valid.contains(path)).collect())
         })
         .await
