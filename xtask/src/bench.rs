@@ -16,6 +16,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     {
         return stores(rest);
     }
+    if let Some((first, rest)) = arguments.split_first()
+        && first == "--formats"
+    {
+        return formats(rest);
+    }
     let minio = tools::minio().context("the benchmark needs MinIO")?.context("the benchmark needs MinIO")?;
     let nix = tools::nix().context("the benchmark needs real Nix")?;
     println!("MinIO: {}\nReal Nix: {nix}", minio.display());
@@ -31,6 +36,17 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         .status()
         .context("cannot start nars3-bench")?;
     ensure!(status.success(), "the benchmark failed");
+    Ok(())
+}
+
+/// The formats beside other crates and programs: the benches of their crates, which write nothing but their output.
+fn formats(arguments: &[String]) -> Result<()> {
+    let shell = project::shell()?;
+    for (package, bench) in
+        [("nars3-store-path", "store_path"), ("nars3-narinfo", "narinfo"), ("nars3-nar", "nar")]
+    {
+        cmd!(shell, "cargo bench --locked --package {package} --bench {bench} -- {arguments...}").run()?;
+    }
     Ok(())
 }
 

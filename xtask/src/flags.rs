@@ -20,8 +20,9 @@ Usage: cargo xtask TASK
       --full           Also what takes long: all of the tree with xz, 100,000 paths
       --runs N         Runs of each measurement [default: 3]
       --stores         Only the stores of this machine, which need no server; must come first
+      --formats        Only the formats beside other crates and programs (criterion); must come first
   fuzz                 Run the fuzz targets
-      --minutes N      Time for each target [default: a smoke run]
+      --minutes N      Time for each target, by the clock [default: a smoke run]
       --target NAME    Only this target
       --coverage       How far each target comes without help, with its dictionary, with its seeds
 ";

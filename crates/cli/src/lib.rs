@@ -44,6 +44,7 @@ mod settings;
 mod stages;
 mod store_mount;
 mod stores;
+mod terminal;
 
 pub use args::command;
 pub use run::run;

@@ -3,19 +3,26 @@
 use std::io::{self, BufWriter, StdoutLock, Write};
 
 use crate::error::CliResult;
+use crate::terminal::{harmless, is_watched};
 
 /// Locked and buffered standard output; flushed by `finish`, so that a full disk is an error and not a silence.
 pub(crate) struct Output {
     writer: BufWriter<StdoutLock<'static>>,
+    watched: bool,
 }
 
 impl Output {
     pub(crate) fn stdout() -> Self {
-        Self { writer: BufWriter::new(io::stdout().lock()) }
+        Self { writer: BufWriter::new(io::stdout().lock()), watched: is_watched() }
     }
 
+    /// A line of text. On a terminal it controls nothing.
     pub(crate) fn line(&mut self, text: impl std::fmt::Display) -> CliResult {
-        writeln!(self, "{text}")?;
+        if self.watched {
+            writeln!(self, "{}", harmless(&text.to_string()))?;
+        } else {
+            writeln!(self, "{text}")?;
+        }
         Ok(())
     }
 

@@ -1,6 +1,5 @@
 //! How a person sees a copy go on: one bar on a terminal, plain lines elsewhere, JSON lines for machines.
 
-use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +11,7 @@ use nars3_store_api::{Event, Progress};
 
 use crate::logging::LogFormat;
 use crate::output::{count_paths, human_bytes};
+use crate::terminal::harmless;
 
 /// Which way progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -70,23 +70,6 @@ impl Screen {
     fn set_bar(&self, bar: Option<ProgressBar>) {
         *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = bar;
     }
-}
-
-/// `text` without what controls a terminal: a message may quote what a stranger has sent.
-fn harmless(text: &str) -> Cow<'_, str> {
-    let controls = |character: char| character.is_control() && character != '\n';
-    if !text.contains(controls) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        if controls(character) {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    Cow::Owned(shown)
 }
 
 fn write_line(text: &str) {
@@ -274,12 +257,6 @@ impl Progress for JsonLines {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_message_does_not_control_the_terminal() {
-        assert_eq!(harmless("two\nlines, \u{fc}ber"), "two\nlines, \u{fc}ber");
-        assert_eq!(harmless("\x1b[2J\r\u{9b}1m"), "\\u{1b}[2J\\r\\u{9b}1m");
-    }
 
     #[test]
     fn the_bar_is_full_when_all_is_valid_and_not_when_all_has_passed() {

@@ -69,10 +69,23 @@ pub fn canonicalise(path: &Path) -> Result<(), CanonicaliseError> {
 pub fn canonicalise_with(path: &Path, options: &CanonicalOptions) -> Result<(), CanonicaliseError> {
     // A slash at the end would make the system follow a symlink.
     let path = path.components().as_path();
+    let name = CString::new(path.as_os_str().as_bytes()).map_err(|error| CanonicaliseError::File {
+        action: "examining",
+        path: path.to_path_buf(),
+        source: error.into(),
+    })?;
+    canonicalise_at(rustix::fs::CWD, &name, path, options)
+}
+
+/// [`canonicalise_with`] for what is called `name` in an open directory; errors call it `path`.
+pub(crate) fn canonicalise_at(
+    parent: BorrowedFd<'_>,
+    name: &CStr,
+    path: &Path,
+    options: &CanonicalOptions,
+) -> Result<(), CanonicaliseError> {
     let mut walk = Walk { root: path, options, open: OpenDirectories::default(), levels: Vec::new() };
-    let name = CString::new(path.as_os_str().as_bytes())
-        .map_err(|error| walk.error(None, "examining", error.into()))?;
-    let entered = walk.node(rustix::fs::CWD, &name)?;
+    let entered = walk.node(parent, name)?;
     if let Some(directory) = entered {
         walk.enter(directory)?;
     }

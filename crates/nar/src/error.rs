@@ -105,11 +105,38 @@ impl From<FormatError> for std::io::Error {
     }
 }
 
+/// The most bytes of a path that are printed, its last ones: a stranger's NAR may have a path of 16 KiB and more.
+const EXCERPT: usize = 255;
+
 /// Prints " (`path`)", or nothing for the root.
 struct At<'a>(&'a [u8]);
 
 impl fmt::Display for At<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { Ok(()) } else { write!(f, " (`{}`)", self.0.escape_ascii()) }
+        let left_out = self.0.len().saturating_sub(EXCERPT);
+        match self.0 {
+            [] => Ok(()),
+            path if left_out == 0 => write!(f, " (`{}`)", path.escape_ascii()),
+            path => write!(f, " (`...{}`)", path[left_out..].escape_ascii()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_path_is_named_by_its_end() {
+        let at = |path: &[u8]| {
+            FormatError { offset: 8, path: path.to_vec(), kind: FormatErrorKind::NonZeroPadding }.to_string()
+        };
+        assert_eq!(at(b""), "bad NAR at offset 8: padding that is not zero");
+        assert_eq!(at(b"a/b"), "bad NAR at offset 8 (`a/b`): padding that is not zero");
+        let end = "e".repeat(EXCERPT);
+        assert_eq!(
+            at(format!("beginning/{end}").as_bytes()),
+            format!("bad NAR at offset 8 (`...{end}`): padding that is not zero")
+        );
     }
 }

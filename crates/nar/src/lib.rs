@@ -37,8 +37,8 @@
 //!
 //! - From a tree: `dump` to a writer, `hash_path` to NarHash and NarSize, reading and hashing on two cores.
 //! - From anything else: `Encoder`, event by event; it lets no wrong NAR through.
-//! - To a tree: `restore` from a reader, `RestoreSink` for pushed chunks. `canonicalise` gives a tree that exists the
-//!   metadata of the store.
+//! - To a tree: `restore` from a reader, `restore_atomic` all of it or nothing, `RestoreSink` for pushed chunks.
+//!   `canonicalise` gives a tree that exists the metadata of the store, and `remove_tree` removes one that has it.
 //! - To events: `Decoder`, which pulls from a reader and lends contents as a stream.
 //! - Pushed, for pipelines that must not block: `NarChecker`, `ListingSink`, and `ContentHasher` for the hashes in
 //!   content addresses, self-references included.
@@ -90,6 +90,7 @@ mod listing;
 mod member;
 mod metadata;
 mod parser;
+mod remove;
 mod restore;
 #[cfg(test)]
 mod test_needs;
@@ -106,4 +107,7 @@ pub use limits::Limits;
 pub use listing::{ListingError, ListingSink, list};
 pub use member::{Member, MemberError};
 pub use metadata::Owner;
-pub use restore::{RestoreError, RestoreOptions, RestoreSink, RestoreSummary, Trailing, restore};
+pub use remove::remove_tree;
+pub use restore::{
+    RestoreError, RestoreOptions, RestoreSink, RestoreSummary, Trailing, restore, restore_atomic,
+};

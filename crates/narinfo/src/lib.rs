@@ -50,7 +50,8 @@
 //!   hash part, which Nix 2.29 takes, and what exceeds the limits below. Each oddity is a flag, so `flags.prints_back()`
 //!   says whether printing gives the same text.
 //! - What Nix would write is written, to the byte: order of fields and keys, encodings, escapes.
-//! - Limits: a narinfo of at most 16 MiB (`MAX_TEXT_LENGTH`) with at most 1000 signatures (`MAX_SIGNATURES`), a listing
+//! - Limits: a narinfo of at most 16 MiB (`MAX_TEXT_LENGTH`; the stores take 8 MiB from a server unless told otherwise)
+//!   with at most 1000 signatures (`MAX_SIGNATURES`), a listing
 //!   of at most 512 directories within one another (`MAX_LISTING_DEPTH`) and names of at most 255 bytes
 //!   (`MAX_LISTING_NAME_LENGTH`), other JSON of at most 128 levels.
 //! - An error names the object, the line or the keys that lead to the place, the value found, and what was expected.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use nars3_nar::remove_tree;
 use nars3_store_api::StoreError;
 use nars3_store_path::{Algorithm, Hash, StorePath, nix32};
 
@@ -20,7 +21,6 @@ use crate::error::{corrupt, file_error};
 use crate::layout::Layout;
 use crate::locks::{same_file, was_free};
 use crate::temp_roots::TempRoots;
-use crate::tree::remove_tree;
 
 /// The name part of a staging directory.
 const NAME: &str = "nars3-staging";

@@ -73,3 +73,24 @@ fn trees_that_newer_nix_refuses_take_an_option() -> Result<()> {
     assert!(!done && error.contains("64"), "{error}");
     Ok(())
 }
+
+/// Nix leaves half a tree behind, and says at the second try that it exists already.
+#[test]
+fn a_restore_that_fails_leaves_nothing_and_can_be_tried_again() -> Result<()> {
+    let nars3 = Nars3::anonymous()?;
+    small_tree(&nars3.work())?;
+    let (done, error) = shell(
+        &nars3,
+        "\"$NARS3\" nar dump-path tree >whole.nar && head -c -16 whole.nar >cut.nar && mkdir place",
+    )?;
+    assert!(done, "{error}");
+    let (done, error) = shell(&nars3, "\"$NARS3\" nar restore place/restored <cut.nar")?;
+    assert!(!done && error.contains("unexpected end"), "{error}");
+    assert_eq!(nars3.work().join("place").read_dir()?.count(), 0);
+    let (done, error) = shell(&nars3, "\"$NARS3\" nar restore place/restored <whole.nar")?;
+    assert!(done, "{error}");
+    let (done, error) = shell(&nars3, "\"$NARS3\" nar restore place/restored <whole.nar")?;
+    assert!(!done && error.contains("place/restored") && error.contains("exists already"), "{error}");
+    assert_eq!(nars3.work().join("place").read_dir()?.count(), 1);
+    Ok(())
+}

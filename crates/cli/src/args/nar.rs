@@ -51,8 +51,8 @@ pub(crate) enum NarCommand {
         /// Show a directory itself, not what is in it
         #[arg(short, long)]
         directory: bool,
-        /// Print JSON in the shape of a .ls file
-        #[arg(long)]
+        /// Print JSON, as Nix does: the node of a .ls file, with --recursive all that is below
+        #[arg(long, conflicts_with = "directory")]
         json: bool,
         #[command(flatten)]
         limits: LimitsArgs,

@@ -61,8 +61,8 @@ pub(crate) struct StoreLsArgs {
     /// Show a directory itself, not what is in it
     #[arg(short, long)]
     pub(crate) directory: bool,
-    /// Print JSON in the shape of a .ls file
-    #[arg(long)]
+    /// Print JSON, as Nix does: the node of a .ls file, with --recursive all that is below
+    #[arg(long, conflicts_with = "directory")]
     pub(crate) json: bool,
 }
 

@@ -2,10 +2,11 @@
 
 use std::io::Write;
 
-use nars3_narinfo::{Listing, Node};
+use nars3_narinfo::{Listing, ListingDepth, ListingForm, Node};
 
 use crate::error::{CliError, CliResult};
 use crate::output::Output;
+use crate::terminal::harmless_word;
 
 /// Which entries are shown, and how.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +15,8 @@ pub(crate) struct ListingStyle {
     pub(crate) recursive: bool,
     pub(crate) directory: bool,
     pub(crate) json: bool,
+    /// A terminal shows it: then names are escaped so that they do not control it.
+    pub(crate) watched: bool,
 }
 
 /// Prints what is at `inside` of a listing. `shown` is how the person named it.
@@ -22,7 +25,10 @@ pub(crate) fn print_listing(listing: &Listing, inside: &str, shown: &str, style:
         listing.root.lookup(inside).ok_or_else(|| CliError::new(format!("'{shown}' does not exist")))?;
     let mut output = Output::stdout();
     if style.json {
-        output.line(Listing { root: node.clone() }.to_json())?;
+        // The node itself, without the version that a .ls file has, and without what is below unless it is asked for:
+        // Nix `nar-accessor.cc`, `listNar`.
+        let depth = if style.recursive { ListingDepth::Deep } else { ListingDepth::Shallow };
+        output.line(node.to_json(ListingForm::Nix229, depth))?;
         return output.finish();
     }
     match node {
@@ -72,7 +78,7 @@ impl<'n> Shape<'n> {
     }
 }
 
-/// Prints the line of one node; the path comes out byte by byte as it is.
+/// Prints the line of one node; to whoever is no terminal, the path comes out byte by byte as it is.
 pub(crate) fn print_line(
     output: &mut impl Write,
     shape: Shape<'_>,
@@ -88,12 +94,16 @@ pub(crate) fn print_line(
         };
         write!(output, "{mode} {size:>20} ")?;
     }
-    output.write_all(path)?;
+    let mut word = |word: &[u8]| match style.watched {
+        true => output.write_all(harmless_word(word).as_bytes()),
+        false => output.write_all(word),
+    };
+    word(path)?;
     if let Shape::Symlink { target } = shape
         && style.long
     {
-        output.write_all(b" -> ")?;
-        output.write_all(target)?;
+        word(b" -> ")?;
+        word(target)?;
     }
     output.write_all(b"\n")?;
     Ok(())

@@ -15,14 +15,18 @@ use super::listing::{ListingStyle, Shape, print_line, print_listing};
 use crate::args::{LimitsArgs, NarArgs, NarCommand};
 use crate::error::{CliError, CliResult, ResultExt};
 use crate::output::Output;
+use crate::terminal::is_watched;
 
 pub(crate) fn run(args: NarArgs) -> CliResult {
     match args.command {
         NarCommand::DumpPath { path, limits, case_hack } => dump(&path, limits, case_hack),
         NarCommand::Restore { path, limits, case_hack } => restore(&path, limits, case_hack),
-        NarCommand::Ls { nar, path, long, recursive, directory, json, limits } => {
-            ls(&nar, &path, ListingStyle { long, recursive, directory, json }, limits.limits())
-        }
+        NarCommand::Ls { nar, path, long, recursive, directory, json, limits } => ls(
+            &nar,
+            &path,
+            ListingStyle { long, recursive, directory, json, watched: is_watched() },
+            limits.limits(),
+        ),
         NarCommand::Cat { nar, path, limits } => {
             let mut output = Output::stdout();
             print_file(open(&nar)?, &nar, &path, limits.limits(), &mut output)?;
@@ -46,7 +50,7 @@ fn restore(path: &Path, limits: LimitsArgs, case_hack: bool) -> CliResult {
         trailing: Trailing::Ignore,
         ..RestoreOptions::default()
     };
-    nars3_nar::restore(&mut std::io::stdin().lock(), path, &options)?;
+    nars3_nar::restore_atomic(&mut std::io::stdin().lock(), path, &options)?;
     Ok(())
 }
 
@@ -55,6 +59,8 @@ fn ls(nar: &Path, path: &OsStr, style: ListingStyle, limits: Limits) -> CliResul
     if style.json {
         let listing = nars3_nar::list(file, limits).map_err(|error| match error {
             ListingError::Format(error) => not_a_nar(error, nar),
+            error @ ListingError::NotUtf8 { .. } => in_context(error, "list", nar)
+                .hint("JSON cannot hold such a name; without --json they are printed as they are"),
             error => in_context(error, "list", nar),
         })?;
         // A listing is JSON, so its names are text.
@@ -196,7 +202,8 @@ mod tests {
 
     use super::*;
 
-    const PLAIN: ListingStyle = ListingStyle { long: false, recursive: false, directory: false, json: false };
+    const PLAIN: ListingStyle =
+        ListingStyle { long: false, recursive: false, directory: false, json: false, watched: false };
 
     /// A tree in which a name and a symlink target are not UTF-8.
     fn sample() -> Vec<u8> {
@@ -266,6 +273,8 @@ mod tests {
         assert_eq!(listed("/", ListingStyle { directory: true, ..PLAIN }).unwrap(), b"/\n");
         assert_eq!(listed("bin/run", PLAIN).unwrap(), b"bin/run\n");
         assert!(listed("/bi", PLAIN).is_err());
+        let on_a_terminal = ListingStyle { watched: true, ..PLAIN };
+        assert_eq!(listed("/", on_a_terminal).unwrap(), b"./bin\n./bin2\n./\\xff\n");
     }
 
     #[test]

@@ -4,13 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::TryStreamExt;
+use nars3_copy::CopyError;
 use nars3_narinfo::PathInfo;
 use nars3_narinfo::json::{NarFile, PathInfoDocument, PathInfoEntry, PathInfoFormat};
-use nars3_store_api::Store;
+use nars3_store_api::{Store, StoreError};
 use nars3_store_path::StorePath;
 
 use crate::args::PathInfoArgs;
-use crate::error::{CliResult, ResultExt};
+use crate::error::{CliError, CliResult};
 use crate::installable::store_path;
 use crate::output::{Output, human_bytes, print_line};
 use crate::run::Context;
@@ -25,7 +26,7 @@ pub(crate) async fn run(args: PathInfoArgs, context: &Context) -> CliResult {
     let roots = roots(&args, store.as_ref()).await?;
     let mut infos = nars3_copy::closure(store.as_ref(), &roots, args.recursive || args.closure_size)
         .await
-        .hint(|| format!("'nars3 copy --to {} PATH' puts a path there", args.store))?;
+        .map_err(|error| missing_path(error, &args.store))?;
     let closure: HashMap<StorePath, Arc<PathInfo>> =
         infos.iter().map(|info| (info.path.clone(), Arc::clone(info))).collect();
     if !args.recursive {
@@ -56,6 +57,16 @@ pub(crate) async fn all_paths(store: &dyn Store) -> CliResult<Vec<StorePath>> {
         .try_collect()
         .await?;
     Ok(paths.into_iter().flatten().collect())
+}
+
+/// A path that is not there can be put there.
+fn missing_path(error: CopyError, store: &str) -> CliError {
+    let missing = matches!(
+        error,
+        CopyError::Store(StoreError::InvalidPath { .. }) | CopyError::IncompleteSource { .. }
+    );
+    let error = CliError::from(error);
+    if missing { error.hint(format!("'nars3 copy --to {store} PATH' puts a path there")) } else { error }
 }
 
 type Closure = HashMap<StorePath, Arc<PathInfo>>;

@@ -101,7 +101,12 @@ fn copy_sparse<S: BlockSink>(file: BorrowedFd<'_>, size: u64, framer: &mut Frame
             }
         };
         framer.zeros(data - position).map_err(Error::Write)?;
-        let hole = if data < size { rustix::fs::seek(file, SeekFrom::Hole(data))?.min(size) } else { size };
+        let hole = match rustix::fs::seek(file, SeekFrom::Hole(data)) {
+            Ok(hole) => hole.min(size),
+            // The file ends here or, because somebody has cut it meanwhile, before: then bytes will be missing.
+            Err(Errno::NXIO) => size,
+            Err(error) => return Err(error.into()),
+        };
         rustix::fs::seek(file, SeekFrom::Start(data))?;
         let missing = copy(file, hole - data, framer)?;
         shrunk(size, missing + if missing > 0 { size - hole } else { 0 })?;

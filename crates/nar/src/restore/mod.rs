@@ -1,5 +1,6 @@
 //! A NAR as a file tree.
 
+mod atomic;
 mod error;
 mod file;
 mod sink;
@@ -13,6 +14,7 @@ use crate::block::{BLOCK, SHARED_BLOCK, new_block};
 use crate::decoder::read_retrying;
 use crate::limits::Limits;
 use crate::metadata::Owner;
+pub use atomic::restore_atomic;
 pub use error::RestoreError;
 pub use sink::RestoreSink;
 
@@ -102,7 +104,8 @@ pub struct RestoreSummary {
 /// # Errors
 ///
 /// When the NAR is wrong or exceeds the limits, when `target` exists, when the reader or the file system fails. What
-/// had been restored by then is left behind for the caller to remove.
+/// had been restored by then is left behind for the caller to remove, for example by [`remove_tree`](crate::remove_tree);
+/// [`restore_atomic`] leaves nothing.
 pub fn restore(
     reader: &mut (impl Read + ?Sized),
     target: &Path,

@@ -1,6 +1,6 @@
 //! A tree that grows from a NAR pushed in chunks.
 
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -41,6 +41,9 @@ impl RestoreSink {
             return Err(RestoreError::BadTarget { path });
         };
         let name = name.as_bytes().to_vec();
+        let Ok(target_name) = CString::new(name.clone()) else {
+            return Err(RestoreError::BadTarget { path });
+        };
         let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = rustix::fs::open(parent, flags, Mode::empty());
@@ -55,6 +58,7 @@ impl RestoreSink {
                 target: path,
                 options: options.clone(),
                 parent: parent_fd,
+                target_name,
                 name,
                 open: OpenDirectories::default(),
                 disk_names: Vec::new(),
@@ -184,6 +188,8 @@ struct Tree {
     options: RestoreOptions,
     /// The directory around the target.
     parent: OwnedFd,
+    /// The name of the target in there.
+    target_name: CString,
     /// The name on disk of the next node.
     name: Vec<u8>,
     open: OpenDirectories,
@@ -280,11 +286,12 @@ impl Tree {
     fn finish(&self) -> Result<(), RestoreError> {
         if self.options.canonical && canonical::bequeaths_attributes(self.parent.as_fd()) {
             let options = canonical::CanonicalOptions { owner: self.options.owner };
-            canonical::canonicalise_with(&self.target, &options).map_err(|error| RestoreError::File {
-                action: "setting the metadata of",
-                path: self.target.clone(),
-                source: io::Error::other(error),
-            })?;
+            canonical::canonicalise_at(self.parent.as_fd(), &self.target_name, &self.target, &options)
+                .map_err(|error| RestoreError::File {
+                    action: "setting the metadata of",
+                    path: self.target.clone(),
+                    source: io::Error::other(error),
+                })?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! NARs that become trees, and NARs that try to become something else.
 
+mod atomic;
 mod metadata;
 
 use std::fs;

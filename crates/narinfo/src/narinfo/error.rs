@@ -52,6 +52,11 @@ pub enum NarInfoProblem {
     /// A field that every narinfo must have is missing, or empty, or 0.
     #[error("is missing, empty or zero")]
     Missing,
+    /// The first line, which holds a field that every narinfo must have, begins with a byte order mark.
+    #[error(
+        "is not found, expected it at the very start, where a byte order mark stands (EF BB BF); remove that"
+    )]
+    ByteOrderMark,
     /// A field is given a second time where Nix does not allow it.
     #[error("is given a second time, expected it once")]
     Repeated,

@@ -43,6 +43,9 @@ pub const MAX_TEXT_LENGTH: usize = 16 << 20;
 pub const MAX_SIGNATURES: usize = nars3_store_path::MAX_SIGNATURES;
 
 /// A narinfo: a path info, and the file in the cache that holds the NAR.
+///
+/// Two are equal if they say the same *and* were read from texts with the same oddities ([`NarInfo::flags`]); compare
+/// [`NarInfo::info`] where only the path info counts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NarInfo {
     /// What the store knows about the path.

@@ -184,7 +184,11 @@ impl<'a> Draft<'a> {
 
     /// What must not be missing, in the order in which Nix asks for it.
     fn finish(self, text: &'a str, notes: &mut impl Notes) -> Result<Scan<'a>, Unlocated> {
-        let missing = |field| Unlocated::whole(Some(field), NarInfoProblem::Missing);
+        let missing = |field: Field| {
+            let hidden = text.strip_prefix('\u{feff}').is_some_and(|text| text.starts_with(field.name()));
+            let problem = if hidden { NarInfoProblem::ByteOrderMark } else { NarInfoProblem::Missing };
+            Unlocated::whole(Some(field), problem)
+        };
         let store_path = self.store_path.ok_or_else(|| missing(Field::StorePath))?;
         let nar_hash = self.nar_hash.ok_or_else(|| missing(Field::NarHash))?;
         if self.url.is_empty() {

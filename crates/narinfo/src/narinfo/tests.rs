@@ -292,6 +292,11 @@ fn refusals_name_line_field_value_and_what_was_expected() {
         ("URL: ", "X: ", ": URL is missing, empty or zero"),
         ("StorePath: ", "X: ", ": StorePath is missing, empty or zero"),
         (
+            "StorePath: ",
+            "\u{feff}StorePath: ",
+            ": StorePath is not found, expected it at the very start, where a byte order mark stands (EF BB BF); remove that",
+        ),
+        (
             "FileHash: sha256:",
             "FileHash: ",
             "at line 4: FileHash '1w1fff338fvdw53sqgamddn1b2xgds473pv6y13gizdbqjv4i5p3' is no hash, expected '<algorithm>:<Nix32 digest>'",

@@ -144,7 +144,12 @@ fn addressing_error(error: AddressingError, reference: &Reference<'_>) -> StoreU
         AddressingError::AwsSettingWithEndpoint { setting } => &[setting],
     };
     let at = |name: &&str| reference.parameters.iter().find(|parameter| parameter.name == **name);
+    let about_the_value =
+        matches!(error, AddressingError::RegionInHost { .. } | AddressingError::RegionInSignature { .. });
     match candidates.iter().find_map(at) {
+        Some(parameter) if about_the_value => {
+            StoreUrlError::new(parameter.value_at, parameter.value, error.into())
+        }
         Some(parameter) => StoreUrlError::new(parameter.at, &parameter.name, error.into()),
         None => StoreUrlError::new(0, reference.base_text, error.into()),
     }

@@ -14,6 +14,7 @@ use crate::installable::store_path_and_inside;
 use crate::output::Output;
 use crate::run::Context;
 use crate::stores::{OpenedStore, Purpose, open_store};
+use crate::terminal::is_watched;
 
 pub(super) async fn ls(args: &StoreLsArgs, context: &Context) -> CliResult {
     let opened = open_store(&args.store, Purpose::Read, context).await?;
@@ -30,6 +31,7 @@ pub(super) async fn ls(args: &StoreLsArgs, context: &Context) -> CliResult {
         recursive: args.recursive,
         directory: args.directory,
         json: args.json,
+        watched: is_watched(),
     };
     print_listing(&listing, inside.trim_start_matches('/'), &args.path.display().to_string(), style)
 }
