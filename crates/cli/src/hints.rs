@@ -7,8 +7,19 @@ use nars3_s3::{S3Error, S3ErrorKind};
 
 /// What to do about the S3 error that `error` was caused by, if one was.
 pub(crate) fn of_s3(error: &anyhow::Error) -> Option<String> {
-    if let Some(UploadLimit::Memory { needed, .. }) = error.chain().find_map(<dyn Error>::downcast_ref) {
-        return Some(format!("write upload-memory={needed} into the store URL, if this machine has so much"));
+    match error.chain().find_map(<dyn Error>::downcast_ref) {
+        Some(UploadLimit::Memory { needed, .. }) => {
+            return Some(format!(
+                "write upload-memory={needed} into the store URL, if this machine has so much"
+            ));
+        }
+        Some(UploadLimit::Whole { size, .. }) => {
+            return Some(format!(
+                "let it go in parts (no multipart-upload=false, a lower multipart-threshold), or write \
+                 upload-memory={size} into the store URL, if this machine has so much"
+            ));
+        }
+        _ => {}
     }
     error.chain().find_map(s3_error).and_then(|error| of_s3_error(&error))
 }

@@ -71,6 +71,55 @@ fn a_push_that_is_interrupted_leaves_a_valid_cache() -> Result<()> {
     Ok(())
 }
 
+/// Parts of an upload that nobody completes cost money for ever, and no listing of objects shows them.
+#[test]
+fn a_push_in_parts_that_is_interrupted_leaves_no_parts() -> Result<()> {
+    for client in ["object-store", "rusoto"] {
+        let setup = Setup::new()?;
+        std::fs::write(setup.nars3.work().join("large"), incompressible(24 << 20))?;
+        let cache = tempfile::tempdir()?;
+        let from = format!("file://{}?compression=none", cache.path().display());
+        let path = setup.nars3.run(["add", "--to", &from, "large"])?.success()?;
+        let to = setup.bucket.url(&format!(
+            "compression=none&multipart-upload=true&multipart-threshold=5M&multipart-chunk-size=5M&s3-client={client}"
+        ));
+        let mut child = setup
+            .nars3
+            .command()
+            .args(["copy", "--from", &from, "--to", &to, "--no-check-sigs", "--limit-rate", "2M", &path])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let begun = Instant::now();
+        while setup.bucket.pending_uploads()?.is_empty() {
+            if begun.elapsed() > PATIENCE || child.try_wait()?.is_some() {
+                child.kill()?;
+                anyhow::bail!("{client}: no upload was ever under way: {}", said(child)?);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("no process id")?;
+        kill_process(pid, Signal::INT)?;
+        let status = wait(&mut child)?;
+        assert_eq!(status.code(), Some(130), "{client}: {}", said(child)?);
+        assert_eq!(setup.bucket.pending_uploads()?, Vec::<String>::new(), "{client}");
+        assert_eq!(audit(&setup.bucket)?.paths.len(), 0, "{client}");
+    }
+    Ok(())
+}
+
+/// Bytes without a pattern, the same every time.
+fn incompressible(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let bytes = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    });
+    bytes.flatten().take(length).collect()
+}
+
 /// A copy that waits for somebody to type store paths must not wait for them at Ctrl-C as well.
 #[test]
 fn a_copy_that_waits_for_standard_input_ends() -> Result<()> {

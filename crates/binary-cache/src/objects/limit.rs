@@ -18,6 +18,14 @@ pub enum UploadLimit {
         /// The memory that uploads may hold together, in bytes.
         budget: u64,
     },
+    /// It goes in one request, as the settings want it, and is larger than the memory for uploads.
+    #[error("{size} bytes are to go in one request, and uploads may hold {budget} bytes of memory")]
+    Whole {
+        /// Bytes of the file, and of the memory that it takes.
+        size: u64,
+        /// The memory that uploads may hold together, in bytes.
+        budget: u64,
+    },
     /// S3 has no objects of that size.
     #[error("{size} bytes are more than the {largest} that an object of S3 may have")]
     Size {
@@ -41,6 +49,14 @@ pub(super) fn check(size: u64, part: u64, budget: u64) -> Result<(), UploadLimit
         return Err(UploadLimit::Memory { size, needed, budget });
     }
     Ok(())
+}
+
+/// Whether a file of `size` bytes fits into one request, with `budget` bytes of memory.
+///
+/// # Errors
+/// If it does not.
+pub(super) fn check_whole(size: u64, budget: u64) -> Result<(), UploadLimit> {
+    if size > budget { Err(UploadLimit::Whole { size, budget }) } else { Ok(()) }
 }
 
 #[cfg(test)]

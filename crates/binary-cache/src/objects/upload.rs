@@ -84,11 +84,18 @@ impl Objects {
         if !replace && self.asks_first(size) && self.is_there(key, size).await? {
             return Ok(Written::Not);
         }
+        if let Source::File { .. } = source
+            && !self.in_parts(size)
+        {
+            limit::check_whole(size, self.upload_memory.total())
+                .map_err(|error| self.failed(format!("write '{key}'"), error))?;
+        }
         if self.in_parts(size) && self.put_file_in_parts(&path, source, kind).await? {
             tracing::debug!(store = %self.uri, key, bytes = size, "uploaded in parts");
             return Ok(Written::Now);
         }
-        // What is in memory is accounted for by whoever put it there.
+        // What is in memory is accounted for by whoever put it there. A file that is too large for parts of it to be
+        // refused, but whose store knows no parts, as a web server, goes alone.
         let _share = match source {
             Source::Memory(_) => None,
             Source::File { .. } => Some(self.upload_memory.take(size).await),

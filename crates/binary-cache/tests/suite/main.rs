@@ -11,6 +11,7 @@ mod deletion;
 mod faults;
 mod layout;
 mod looking;
+mod memory;
 mod nix;
 mod packed;
 mod realisations;

@@ -104,7 +104,7 @@ impl Made {
         };
         let path = percent_decode_str(request.uri().path()).decode_utf8_lossy();
         let key = path.strip_prefix(base).unwrap_or(&path).trim_start_matches('/').to_owned();
-        Ok(Made { operation: Operation::of(&request), key, request, digest, signer })
+        Ok(Made { operation: Operation::of(&request, &key), key, request, digest, signer })
     }
 }
 

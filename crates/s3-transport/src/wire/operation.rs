@@ -30,10 +30,14 @@ pub enum Operation {
     DeleteObject,
     /// Delete up to a thousand objects.
     DeleteObjects,
+    /// List uploads in parts that are under way or left behind.
+    ListMultipartUploads,
+    /// Is the bucket there, and where?
+    HeadBucket,
 }
 
 impl Operation {
-    pub(crate) const COUNT: usize = 11;
+    pub(crate) const COUNT: usize = 13;
 
     /// Every operation, in the order of the enum.
     pub(crate) const ALL: [Operation; Self::COUNT] = [
@@ -48,6 +52,8 @@ impl Operation {
         Operation::AbortMultipartUpload,
         Operation::DeleteObject,
         Operation::DeleteObjects,
+        Operation::ListMultipartUploads,
+        Operation::HeadBucket,
     ];
 
     /// AWS's name.
@@ -64,6 +70,8 @@ impl Operation {
             Operation::AbortMultipartUpload => "AbortMultipartUpload",
             Operation::DeleteObject => "DeleteObject",
             Operation::DeleteObjects => "DeleteObjects",
+            Operation::ListMultipartUploads => "ListMultipartUploads",
+            Operation::HeadBucket => "HeadBucket",
         }
     }
 
@@ -74,7 +82,8 @@ impl Operation {
     pub const fn iam_action(self) -> &'static str {
         match self {
             Operation::GetObject | Operation::HeadObject => "s3:GetObject",
-            Operation::ListObjectsV2 => "s3:ListBucket",
+            Operation::ListObjectsV2 | Operation::HeadBucket => "s3:ListBucket",
+            Operation::ListMultipartUploads => "s3:ListBucketMultipartUploads",
             Operation::PutObject
             | Operation::CopyObject
             | Operation::CreateMultipartUpload
@@ -90,13 +99,17 @@ impl Operation {
         Self::ALL.into_iter().find(|operation| operation.as_str() == name)
     }
 
-    /// Which operation a request of object_store's client is.
-    pub(crate) fn of(request: &HttpRequest) -> Self {
+    /// Which operation a request is; `key` is the key that it is about, empty for the bucket itself.
+    pub(crate) fn of(request: &HttpRequest, key: &str) -> Self {
         let query = request.uri().query().unwrap_or_default();
         let has = |name: &str| {
             query.split('&').any(|pair| pair.split_once('=').map_or(pair, |(key, _)| key) == name)
         };
-        Self::named(request.method().as_str(), has, request.headers().contains_key("x-amz-copy-source"))
+        match Self::named(request.method().as_str(), has, request.headers().contains_key("x-amz-copy-source"))
+        {
+            Operation::HeadObject if key.is_empty() => Operation::HeadBucket,
+            operation => operation,
+        }
     }
 
     /// Which operation a method is, with these parameters.
@@ -112,6 +125,7 @@ impl Operation {
             "DELETE" if has("uploadId") => Operation::AbortMultipartUpload,
             "DELETE" => Operation::DeleteObject,
             _ if has("list-type") => Operation::ListObjectsV2,
+            _ if has("uploads") => Operation::ListMultipartUploads,
             _ => Operation::GetObject,
         }
     }
@@ -141,7 +155,9 @@ mod tests {
         if copy {
             request.headers_mut().insert("x-amz-copy-source", "b/k".parse().unwrap());
         }
-        Operation::of(&request)
+        let key =
+            request.uri().path().strip_prefix("/b").unwrap_or_default().trim_start_matches('/').to_owned();
+        Operation::of(&request, &key)
     }
 
     #[test]
@@ -150,6 +166,10 @@ mod tests {
             ("GET", "http://h/b/key", false, Operation::GetObject),
             ("GET", "http://h/b?list-type=2&prefix=a", false, Operation::ListObjectsV2),
             ("HEAD", "http://h/b/key", false, Operation::HeadObject),
+            ("HEAD", "http://h/b", false, Operation::HeadBucket),
+            ("HEAD", "http://h/b/", false, Operation::HeadBucket),
+            ("GET", "http://h/b?encoding-type=url&uploads=", false, Operation::ListMultipartUploads),
+            ("GET", "http://h/b/uploads", false, Operation::GetObject),
             ("PUT", "http://h/b/key", false, Operation::PutObject),
             ("PUT", "http://h/b/key", true, Operation::CopyObject),
             ("PUT", "http://h/b/key?partNumber=1&uploadId=x", false, Operation::UploadPart),

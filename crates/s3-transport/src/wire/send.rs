@@ -248,7 +248,7 @@ impl Wire {
             };
             return self.take_note(answer, headers);
         }
-        Outcome::Done(Exchanged { status, headers, chunks: once(body.bytes) })
+        Outcome::Done(Exchanged { status, headers, chunks: once(document::calmed(operation, body.bytes)) })
     }
 
     fn take_note(&self, answer: Answer, headers: object_store::HeaderMap) -> Outcome {

@@ -22,7 +22,7 @@ use crate::support::run;
 const PART: usize = 5 << 20;
 
 /// Names that have to be encoded on the way, or look as if they were.
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "log/0c6pd-gtk+3-3.24.drv",
     "realisations/sha256:0123!out.doi",
     "with space/and+plus",
@@ -31,6 +31,8 @@ const KEYS: [&str; 8] = [
     "a=b&c?d",
     "(parentheses)'quote",
     "nar/tilde~x.nar",
+    // Words by which object_store's client finds errors in answers that look like successes.
+    "log/SlowDown-InternalError.drv",
 ];
 
 pub(super) async fn suite(store: &Arc<dyn ObjectStore>, bucket: &Bucket) {
@@ -131,7 +133,9 @@ pub(super) async fn attributes(store: &Arc<dyn ObjectStore>) {
 }
 
 pub(super) async fn parts(store: &Arc<dyn ObjectStore>, bucket: &Bucket) {
-    let path = Path::from("parts");
+    // A name in which object_store's client would see an error of the server, in the answer that completes the upload.
+    const KEY: &str = "parts/InternalError/SlowDown";
+    let path = Path::from(KEY);
     let piece = |byte: u8, length: usize| PutPayload::from(vec![byte; length]);
     let mut upload = store.put_multipart(&path).await.unwrap();
     let first = upload.put_part(piece(1, PART));
@@ -142,7 +146,7 @@ pub(super) async fn parts(store: &Arc<dyn ObjectStore>, bucket: &Bucket) {
     second.await.unwrap();
     first.await.unwrap();
     upload.complete().await.unwrap();
-    let whole = tokio::task::block_in_place(|| bucket.get("parts")).unwrap();
+    let whole = tokio::task::block_in_place(|| bucket.get(KEY)).unwrap();
     assert_eq!(whole.len(), 2 * PART + 3);
     assert!(
         whole[..PART].iter().all(|byte| *byte == 1) && whole[PART + 7..2 * PART].iter().all(|it| *it == 3)
