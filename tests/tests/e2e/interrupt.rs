@@ -74,7 +74,7 @@ fn a_push_that_is_interrupted_leaves_a_valid_cache() -> Result<()> {
 /// Parts of an upload that nobody completes cost money for ever, and no listing of objects shows them.
 #[test]
 fn a_push_in_parts_that_is_interrupted_leaves_no_parts() -> Result<()> {
-    for client in ["object-store", "rusoto"] {
+    for client in ["object_store", "rusoto"] {
         let setup = Setup::new()?;
         std::fs::write(setup.nars3.work().join("large"), incompressible(24 << 20))?;
         let cache = tempfile::tempdir()?;
