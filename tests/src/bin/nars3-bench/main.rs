@@ -77,6 +77,10 @@ fn main() -> Result<()> {
         let (nix, nars3) = (row.nix.seconds(), row.nars3.seconds());
         println!("  Nix {nix:.2} s, nars3 {nars3:.2} s: {:.2} times as fast", nix / nars3);
         records.set_row(chapter.name, &row);
+        // The whole takes the better part of an hour, and what is measured is measured.
+        if !options.quick {
+            records.save()?;
+        }
     }
     if wanted(GROWTH) {
         println!("{GROWTH} ({} s)", started.elapsed().as_secs());
