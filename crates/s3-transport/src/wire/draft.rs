@@ -182,7 +182,7 @@ impl Draft for Made {
                 request.headers_mut().insert(HeaderName::from_static(name), value);
             }
         }
-        let operation = Operation::of(&request);
+        let operation = Operation::of(&request, &self.key);
         let digest = Sha256::digest([]).into();
         Arc::new(Made { operation, key: self.key.clone(), request, digest, signer: Arc::clone(&self.signer) })
     }
