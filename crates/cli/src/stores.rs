@@ -167,6 +167,9 @@ async fn open(
         tracing::warn!("{warning}");
     }
     let mut url = parsed.url;
+    if let Some(directory) = nix_places::store_dir(text, &context.environment)? {
+        url.store.store_dir = directory;
+    }
     url.resolve_relative(&std::env::current_dir()?);
     if purpose.optimise() && !matches!(url.kind, StoreKind::Local(_) | StoreKind::Auto(_)) {
         return Err(CliError::new(format!("--optimise is for stores on this machine, and '{text}' is none"))

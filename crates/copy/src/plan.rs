@@ -54,7 +54,10 @@ pub async fn plan(
     let selection = &options.selection;
     // What is to be replaced is asked for whatever is known.
     let nothing = HashSet::new();
-    let known = if options.repair { &nothing } else { &*selection.known };
+    let known = match options.repair {
+        false if are_there(destination.as_ref(), roots, &selection.known).await? => &*selection.known,
+        _ => &nothing,
+    };
     let walked = walk(source.as_ref(), roots, options.recursive, known).await?;
     let (missing, confirmed) = if options.repair {
         (walked.infos, Vec::new())
@@ -95,6 +98,18 @@ fn sort_for_sending(paths: &mut [Arc<PathInfo>]) {
         let class = (info.nar_size / SMALL).checked_ilog2().map_or(0, |power| power + 1);
         Reverse((class, heights.get(&info.path).copied().unwrap_or(0), info.nar_size))
     });
+}
+
+/// Whether the destination still has those of `roots` that are `known` to be there: a collector may have been at work since.
+/// If not, nothing that is known is believed. For what else has gone, publishing makes sure of references; but of a root
+/// nobody would notice.
+async fn are_there(
+    destination: &dyn Store,
+    roots: &[StorePath],
+    known: &HashSet<StorePath>,
+) -> Result<bool, CopyError> {
+    let roots: Vec<StorePath> = roots.iter().filter(|root| known.contains(*root)).cloned().collect();
+    Ok(roots.is_empty() || destination.valid_paths(&roots).await?.len() == roots.len())
 }
 
 /// Parts `infos` into those that the destination lacks, and the paths that it has.
@@ -251,6 +266,15 @@ mod tests {
         options.selection.known = Arc::new([path("tool")].into());
         let plan = plan(&source, &destination, &[path("app")], &options).await.unwrap();
         assert_eq!((planned(&plan), plan.present), (names([path("app")]), 1));
+    }
+
+    #[tokio::test]
+    async fn a_root_that_has_gone_is_copied_whatever_is_known() {
+        let (source, destination) = stores(closure_of_four(), MemoryStore::new("destination"));
+        let mut options = CopyOptions::default();
+        options.selection.known = Arc::new(["app", "tool", "library", "base"].map(path).into());
+        let plan = plan(&source, &destination, &[path("app")], &options).await.unwrap();
+        assert_eq!(planned(&plan), names(["app", "tool", "library", "base"].map(path)));
     }
 
     #[tokio::test]

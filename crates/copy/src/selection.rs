@@ -25,7 +25,8 @@ pub struct Selection {
     pub signed_by: Vec<Signer>,
     /// Paths that are not copied, nor anything that refers to them, unless they are at the destination already.
     pub exclude: Option<PathPredicate>,
-    /// Paths that are known to be at the destination with all that they refer to: neither store is asked for them.
+    /// Paths that are known to be at the destination with all that they refer to: neither store is asked for them, but for
+    /// the named ones the destination, which has them or is believed nothing.
     pub known: Arc<HashSet<StorePath>>,
 }
 
