@@ -1,88 +1,16 @@
 //! What the outputs of content-addressed derivations were realised as, in the form of Nix 2.4 to 2.34
 //! (`realisations/`) and in that of later versions (`build-trace-v2/`).
 
-use std::collections::BTreeSet;
-use std::fmt;
-
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use nars3_store_api::StoreError;
 use nars3_store_path::{
-    BuildTraceEntry, BuildTraceKey, DrvOutput, DrvOutputError, Realisation, Signature, StorePath,
+    AnyRealisation, BuildTraceEntry, BuildTraceKey, DrvOutput, Realisation, RealisedOutput,
 };
 
 use crate::BinaryCache;
 use crate::objects::{Kind, Mode, Written};
 use crate::publish::{ATTEMPTS, PAUSE};
-
-/// Which output of which derivation, in one of two forms.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum RealisedOutput {
-    /// By the hash of the derivation: `sha256:<base 16>!<output>`, up to Nix 2.34.
-    ByHash(DrvOutput),
-    /// By its path: `<derivation>^<output>`, since Nix 2.35.
-    ByPath(BuildTraceKey),
-}
-
-impl RealisedOutput {
-    /// Reads `sha256:…!out` or `….drv^out`.
-    ///
-    /// # Errors
-    /// For a text that is neither.
-    pub fn parse(text: &str) -> Result<Self, DrvOutputError> {
-        if text.contains('^') { text.parse().map(Self::ByPath) } else { text.parse().map(Self::ByHash) }
-    }
-
-    fn key(&self) -> String {
-        match self {
-            Self::ByHash(id) => id.object_key(),
-            Self::ByPath(key) => key.object_key(),
-        }
-    }
-
-    /// The output that an object of a cache is about.
-    fn of_key(key: &str) -> Option<Self> {
-        let key = key.strip_suffix(".doi")?;
-        if let Some(id) = key.strip_prefix("realisations/") {
-            return id.parse().ok().map(Self::ByHash);
-        }
-        let (derivation, output) = key.strip_prefix("build-trace-v2/")?.split_once('/')?;
-        let derivation = StorePath::from_base_name(derivation).ok()?;
-        BuildTraceKey::new(derivation, output).ok().map(Self::ByPath)
-    }
-}
-
-impl fmt::Display for RealisedOutput {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ByHash(id) => id.fmt(formatter),
-            Self::ByPath(key) => key.fmt(formatter),
-        }
-    }
-}
-
-/// A realisation in one of its two forms.
-enum Form {
-    ByHash(Realisation),
-    ByPath(BuildTraceEntry),
-}
-
-impl Form {
-    fn out_path(&self) -> &StorePath {
-        match self {
-            Self::ByHash(realisation) => &realisation.out_path,
-            Self::ByPath(entry) => &entry.out_path,
-        }
-    }
-
-    fn signatures(&mut self) -> &mut BTreeSet<Signature> {
-        match self {
-            Self::ByHash(realisation) => &mut realisation.signatures,
-            Self::ByPath(entry) => &mut entry.signatures,
-        }
-    }
-}
 
 impl BinaryCache {
     /// The realisation of an output; `None` when there is none.
@@ -116,43 +44,26 @@ impl BinaryCache {
     pub fn realised_outputs(&self) -> BoxStream<'_, Result<RealisedOutput, StoreError>> {
         let both =
             self.objects.objects_below("realisations").chain(self.objects.objects_below("build-trace-v2"));
-        both.try_filter_map(async |(key, _)| Ok(RealisedOutput::of_key(&key))).boxed()
+        both.try_filter_map(async |(key, _)| Ok(RealisedOutput::of_object_key(&key))).boxed()
     }
 
-    /// Copies a realisation from another cache, in its form, signed by the keys of this one in addition. One that is here
-    /// already gets the signatures that it lacks, by a conditional write: of two writers neither loses any.
-    ///
-    /// True if it, or a signature, was new.
-    ///
-    /// # Errors
-    /// `Backend` when `from` has no such realisation, when the path that it names is neither here nor in an upstream, and
-    /// when this cache has one that names another path: that one stays.
-    pub async fn copy_realisation(
-        &self,
-        from: &BinaryCache,
-        output: &RealisedOutput,
-    ) -> Result<bool, StoreError> {
-        let key = output.key();
-        let mut theirs = from
-            .read_form(output)
-            .await?
-            .ok_or_else(|| from.objects.failed(format!("read '{key}'"), "there is no such realisation"))?
-            .0;
+    /// Adds a realisation, in its form, signed by the keys of this cache in addition. One that is here already gets the
+    /// signatures that it lacks, by a conditional write: of two writers neither loses any.
+    pub(crate) async fn merge_realisation(&self, mut theirs: AnyRealisation) -> Result<bool, StoreError> {
+        let output = theirs.output();
+        let key = output.object_key();
         let refused = |reason: String| self.objects.failed(format!("write '{key}'"), reason);
         let out_path = theirs.out_path().clone();
         if !self.not_valid_anywhere(vec![out_path.clone()]).await?.is_empty() {
             return Err(refused(format!("it names '{out_path}', which is not valid here")));
         }
         for secret in &self.secret_keys {
-            match &mut theirs {
-                Form::ByHash(realisation) => realisation.sign(secret),
-                Form::ByPath(entry) => entry.sign(secret),
-            }
+            theirs.sign(secret);
         }
         self.announce().await?;
         for attempt in 1..=ATTEMPTS {
             let mut mode = Mode::IfAbsent;
-            if let Some((mut ours, unchanged)) = self.read_form(output).await? {
+            if let Some((ours, unchanged)) = self.read_realisation(&output).await? {
                 if *ours.out_path() != out_path {
                     let here = ours.out_path();
                     return Err(refused(format!(
@@ -162,10 +73,10 @@ impl BinaryCache {
                 if theirs.signatures().is_subset(ours.signatures()) {
                     return Ok(false);
                 }
-                theirs.signatures().extend(ours.signatures().iter().cloned());
+                theirs.signatures_mut().extend(ours.signatures().iter().cloned());
                 mode = unchanged;
             }
-            let body = self.print_form(&key, &theirs)?;
+            let body = self.print_realisation(&key, &theirs)?;
             if self.objects.put_document(&key, body, Kind::Realisation, mode).await? == Written::Now {
                 return Ok(true);
             }
@@ -175,23 +86,26 @@ impl BinaryCache {
     }
 
     /// A realisation and the condition under which it is still the same.
-    async fn read_form(&self, output: &RealisedOutput) -> Result<Option<(Form, Mode)>, StoreError> {
-        let key = output.key();
+    pub(crate) async fn read_realisation(
+        &self,
+        output: &RealisedOutput,
+    ) -> Result<Option<(AnyRealisation, Mode)>, StoreError> {
+        let key = output.object_key();
         let Some(document) = self.objects.document(&key, self.objects.limits().document_size).await? else {
             return Ok(None);
         };
         let text = std::str::from_utf8(&document.body).map_err(|error| self.objects.corrupt(&key, error))?;
         let form = match output {
-            RealisedOutput::ByHash(id) => Form::ByHash(self.parse_realisation(id, &key, text)?),
-            RealisedOutput::ByPath(id) => Form::ByPath(self.parse_build_trace(id, &key, text)?),
+            RealisedOutput::ByHash(id) => AnyRealisation::ByHash(self.parse_realisation(id, &key, text)?),
+            RealisedOutput::ByPath(id) => AnyRealisation::ByPath(self.parse_build_trace(id, &key, text)?),
         };
         Ok(Some((form, Mode::IfUnchanged(document.version))))
     }
 
-    fn print_form(&self, key: &str, form: &Form) -> Result<Bytes, StoreError> {
-        match form {
-            Form::ByHash(realisation) => Ok(realisation.to_json().into()),
-            Form::ByPath(entry) => {
+    fn print_realisation(&self, key: &str, realisation: &AnyRealisation) -> Result<Bytes, StoreError> {
+        match realisation {
+            AnyRealisation::ByHash(realisation) => Ok(realisation.to_json().into()),
+            AnyRealisation::ByPath(entry) => {
                 let text = entry.value_json();
                 text.map(Bytes::from).map_err(|error| self.objects.failed(format!("write '{key}'"), error))
             }

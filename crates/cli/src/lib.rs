@@ -37,6 +37,7 @@ mod installable;
 mod logging;
 mod nix_places;
 mod output;
+mod outputs;
 mod progress;
 mod roots;
 mod run;

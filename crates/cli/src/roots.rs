@@ -4,31 +4,50 @@ use std::collections::BTreeSet;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use nars3_nar::{Decoder, Event};
-use nars3_nix_store::derivation_outputs;
-use nars3_store_api::{NarReader, Store};
-use nars3_store_path::{DerivedPathError, OutputsSpec, StoreDir, StorePath};
+use nars3_store_api::BuildRecords;
+use nars3_store_path::{DerivedPathError, OutputsSpec, RealisedOutput, StorePath};
 
 use crate::args::CopyArgs;
 use crate::commands::path_info::all_paths;
 use crate::error::{CliError, CliResult, ResultExt};
 use crate::installable::store_path;
+use crate::outputs::{ChosenOutput, outputs_of};
 
-/// The paths that `args` name in `source`, each once, in the order in which they were named.
-pub(crate) async fn roots(args: &CopyArgs, source: &dyn Store) -> CliResult<Vec<StorePath>> {
+/// What a copy begins with.
+#[derive(Debug, Default)]
+pub(crate) struct Roots {
+    /// Each once, in the order in which they were named.
+    pub(crate) paths: Vec<StorePath>,
+    /// Those of them that only a build could tell, as the source has them on record.
+    pub(crate) realised: Vec<RealisedOutput>,
+    /// What was named and leads to no path, for a copy that is to go on.
+    pub(crate) unresolved: Vec<CliError>,
+}
+
+/// The paths that `args` name in `source`.
+pub(crate) async fn roots(args: &CopyArgs, source: &dyn BuildRecords) -> CliResult<Roots> {
     if args.all {
-        return all_paths(source).await;
+        return Ok(Roots { paths: all_paths(source).await?, ..Roots::default() });
     }
     let mut texts = args.paths.clone();
     if args.stdin {
         texts.extend(tokio::task::spawn_blocking(lines_of_stdin).await??);
     }
-    let mut roots = Vec::new();
+    let mut roots = Roots::default();
     for text in &texts {
-        roots.extend(named(text, args.derivation, source).await?);
+        match named(text, args.derivation, source).await {
+            Ok(outputs) => {
+                for ChosenOutput { path, realised } in outputs {
+                    roots.paths.push(path);
+                    roots.realised.extend(realised);
+                }
+            }
+            Err(error) if args.keep_going => roots.unresolved.push(error),
+            Err(error) => return Err(error),
+        }
     }
     let mut seen = BTreeSet::new();
-    roots.retain(|root| seen.insert(root.clone()));
+    roots.paths.retain(|root| seen.insert(root.clone()));
     Ok(roots)
 }
 
@@ -42,10 +61,11 @@ fn lines_of_stdin() -> CliResult<Vec<PathBuf>> {
     Ok(texts)
 }
 
-async fn named(text: &Path, derivation: bool, source: &dyn Store) -> CliResult<Vec<StorePath>> {
+async fn named(text: &Path, derivation: bool, source: &dyn BuildRecords) -> CliResult<Vec<ChosenOutput>> {
+    let itself = |path| Ok(vec![ChosenOutput { path, realised: None }]);
     let Some((before, outputs)) = with_outputs(text)? else {
         let path = store_path(text, source.store_dir())?;
-        return Ok(vec![if derivation { deriver(path, source).await? } else { path }]);
+        return itself(if derivation { deriver(path, source).await? } else { path });
     };
     let path = store_path(&before, source.store_dir())?;
     if !is_derivation(&path) {
@@ -53,7 +73,7 @@ async fn named(text: &Path, derivation: bool, source: &dyn Store) -> CliResult<V
             .hint("write the store path alone, without '^'"));
     }
     if derivation {
-        return Ok(vec![path]);
+        return itself(path);
     }
     outputs_of(&path, &outputs, source).await
 }
@@ -76,7 +96,7 @@ fn with_outputs(text: &Path) -> CliResult<Option<(PathBuf, OutputsSpec)>> {
 }
 
 /// The derivation that a path was built from, as `--derivation` asks for.
-async fn deriver(path: StorePath, source: &dyn Store) -> CliResult<StorePath> {
+async fn deriver(path: StorePath, source: &dyn BuildRecords) -> CliResult<StorePath> {
     if is_derivation(&path) {
         return Ok(path);
     }
@@ -92,70 +112,6 @@ async fn deriver(path: StorePath, source: &dyn Store) -> CliResult<StorePath> {
             .hint("a cache holds derivations only if they were copied there; take them from the store that built the path"));
     }
     Ok(deriver.clone())
-}
-
-async fn outputs_of(path: &StorePath, wanted: &OutputsSpec, source: &dyn Store) -> CliResult<Vec<StorePath>> {
-    let known = read_outputs(path, source).await?;
-    let chosen: Vec<StorePath> = match wanted {
-        OutputsSpec::All => known.iter().map(|(_, output)| output.clone()).collect(),
-        OutputsSpec::Names(names) => {
-            let find = |name: &String| {
-                let found = known.iter().find(|(known, _)| known == name).map(|(_, output)| output.clone());
-                found.ok_or_else(|| {
-                    let names: Vec<_> = known.iter().map(|(name, _)| name.as_str()).collect();
-                    CliError::new(format!("derivation '{path}' has no output '{name}' whose path is known"))
-                        .hint(match names.as_slice() {
-                            [] => {
-                                "the paths of its outputs depend on their contents: name the paths themselves"
-                                    .to_owned()
-                            }
-                            names => format!("it has {}", names.join(", ")),
-                        })
-                })
-            };
-            names.iter().map(find).collect::<CliResult<_>>()?
-        }
-    };
-    let valid: BTreeSet<StorePath> = source.valid_paths(&chosen).await?.into_iter().collect();
-    match chosen.iter().find(|output| !valid.contains(*output)) {
-        None => Ok(chosen),
-        Some(output) => {
-            Err(CliError::new(format!("'{output}', an output of '{path}', is not in '{source}'"))
-                .hint(format!("build it first: nix-store --realise {}", source.store_dir().print(path))))
-        }
-    }
-}
-
-/// The names and the paths of the outputs of a derivation, read from the derivation where the source has it, or else from
-/// the file on this machine.
-async fn read_outputs(path: &StorePath, source: &dyn Store) -> CliResult<Vec<(String, StorePath)>> {
-    let store_dir = source.store_dir().clone();
-    let printed = store_dir.print(path);
-    let cannot_read = {
-        let printed = printed.clone();
-        move || format!("cannot read the derivation '{printed}'")
-    };
-    if let Some(info) = source.path_info(path).await? {
-        let nar = source.nar(&info).await?.into_reader();
-        return tokio::task::spawn_blocking(move || outputs_in_nar(nar, &store_dir))
-            .await?
-            .context(cannot_read);
-    }
-    let file = std::fs::File::open(&printed)
-        .context(|| format!("derivation '{path}' is not valid in '{source}', and is not on this machine"))?;
-    derivation_outputs(file, &store_dir).context(cannot_read)
-}
-
-fn outputs_in_nar(nar: NarReader, store_dir: &StoreDir) -> CliResult<Vec<(String, StorePath)>> {
-    let mut decoder = Decoder::new(nar);
-    let outputs = match decoder.next()? {
-        Some(Event::Regular { .. }) => derivation_outputs(decoder.contents(), store_dir)?,
-        _ => return Err(CliError::new("it is not a regular file")),
-    };
-    // To the end: only then it is known that the bytes are those that were promised.
-    while decoder.next()?.is_some() {}
-    decoder.finish()?;
-    Ok(outputs)
 }
 
 #[cfg(test)]

@@ -16,7 +16,9 @@ pub async fn closure(
     roots: &[StorePath],
     recursive: bool,
 ) -> Result<Vec<Arc<PathInfo>>, CopyError> {
-    Ok(walk(store, roots, recursive, &HashSet::new()).await?.infos)
+    let walk = walk(store, roots, recursive, &HashSet::new(), false).await?;
+    walk.ensure_complete(store)?;
+    Ok(walk.infos)
 }
 
 /// A closure, and how it was reached.
@@ -28,20 +30,34 @@ pub(crate) struct Walk {
     pub(crate) referrers: HashMap<StorePath, StorePath>,
     /// How many of the known paths were reached.
     pub(crate) known: usize,
+    /// The paths that were reached and that are not valid.
+    pub(crate) holes: Vec<StorePath>,
 }
 
-/// As `closure`, but what is `known`, and what only known paths refer to, is left out and not asked for.
+impl Walk {
+    /// That nothing is missing, or who needs the first that is.
+    pub(crate) fn ensure_complete(&self, store: &dyn Store) -> Result<(), CopyError> {
+        match self.holes.first() {
+            None => Ok(()),
+            Some(path) => Err(missing(store, path.clone(), &self.referrers)),
+        }
+    }
+}
+
+/// As `closure`, but what is `known`, and what only known paths refer to, is left out and not asked for. Where a path is
+/// missing, the walk ends with that round, or goes on all the same.
 pub(crate) async fn walk(
     store: &dyn Store,
     roots: &[StorePath],
     recursive: bool,
     known: &HashSet<StorePath>,
+    keep_going: bool,
 ) -> Result<Walk, CopyError> {
     let mut seen: HashSet<StorePath> = HashSet::new();
     let mut walk = Walk::default();
     let mut round: Vec<StorePath> =
         roots.iter().filter(|root| seen.insert((*root).clone())).cloned().collect();
-    while !round.is_empty() {
+    while !round.is_empty() && (keep_going || walk.holes.is_empty()) {
         let reached = round.len();
         round.retain(|path| !known.contains(path));
         walk.known += reached - round.len();
@@ -49,7 +65,8 @@ pub(crate) async fn walk(
         let mut next = Vec::new();
         for path in round {
             let Some(info) = infos.remove(&path) else {
-                return Err(missing(store, path, &walk.referrers));
+                walk.holes.push(path);
+                continue;
             };
             if recursive {
                 for reference in &info.references {
@@ -99,7 +116,7 @@ mod tests {
         store.insert("a", &["b", "c"]);
         store.insert("c", &[]);
         // The store does not have 'b' and what it refers to: whoever asked would be told so.
-        let walked = walk(&store, &[path("a")], true, &HashSet::from([path("b")])).await.unwrap();
+        let walked = walk(&store, &[path("a")], true, &HashSet::from([path("b")]), false).await.unwrap();
         let names: Vec<_> = walked.infos.iter().map(|info| info.path.name().to_owned()).collect();
         assert_eq!((names, walked.known), (vec!["a".to_owned(), "c".to_owned()], 1));
         assert_eq!(walked.referrers.get(&path("c")), Some(&path("a")));

@@ -1,7 +1,7 @@
 //! Why a copy failed.
 
 use nars3_store_api::StoreError;
-use nars3_store_path::StorePath;
+use nars3_store_path::{RealisedOutput, StorePath};
 
 use crate::Report;
 
@@ -51,6 +51,22 @@ pub enum CopyError {
         failed: Vec<FailedPath>,
         /// What was copied all the same.
         report: Report,
+    },
+    /// The source does not know what an output turned out to be.
+    #[error("'{source_store}' has no realisation of '{output}'")]
+    NoRealisation {
+        /// The source store.
+        source_store: String,
+        /// The output.
+        output: RealisedOutput,
+    },
+    /// No key that the destination trusts has signed a realisation.
+    #[error("the realisation of '{output}' has no signature by a trusted key, and '{store}' requires one")]
+    UntrustedRealisation {
+        /// The output.
+        output: RealisedOutput,
+        /// The destination store.
+        store: String,
     },
     /// A task of the pipeline panicked: a bug in this program.
     #[error("a task of the copy died: {reason}")]

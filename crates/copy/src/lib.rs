@@ -19,20 +19,24 @@
 //! |---|---|
 //! | `closure` | the roots and everything they refer to, in a few rounds of queries |
 //! | `plan` | what of a closure is missing at the destination, and in which order to send it |
+//! | `failures` | what of it cannot be copied, for a copy that goes on without it |
 //! | `selection` | what of it is left out all the same: what an upstream has, what is excluded |
 //! | `state` | a file that remembers what is done, for a copy that is taken up again |
 //! | `admission` | whether a path may come in: signatures, and content addresses as claims to be proven |
 //! | `publication` | which staged paths may become visible next |
 //! | `transfer` | one path from store to store, unpacked or in its file |
+//! | `realisations` | what content-addressed outputs turned out to be, after their paths |
 //! | `pipeline` | drives the two steps of every path, a bounded number at once |
 
 mod admission;
 mod closure;
 mod error;
+mod failures;
 mod options;
 mod pipeline;
 mod plan;
 mod publication;
+mod realisations;
 mod selection;
 mod state;
 #[cfg(test)]
@@ -44,5 +48,6 @@ pub use error::{CopyError, FailedPath};
 pub use options::{CopyOptions, Report};
 pub use pipeline::{copy, execute};
 pub use plan::{Plan, plan};
+pub use realisations::copy_realisations;
 pub use selection::{LeftOut, Omission, PathPredicate, Selection, Signer};
 pub use state::{CopyState, StateError};

@@ -137,7 +137,7 @@ impl<'a> Pipeline<'a> {
             options,
             progress,
             order: PublicationOrder::new(&plan.paths),
-            attempted: plan.paths.len(),
+            attempted: plan.paths.len() + plan.failed.len(),
             to_stage: plan.paths.into(),
             staged: HashMap::new(),
             ready: VecDeque::new(),
@@ -145,11 +145,14 @@ impl<'a> Pipeline<'a> {
             publishing: 0,
             tasks: JoinSet::new(),
             report: Report { present: plan.present, ..Report::default() },
-            failed: Vec::new(),
+            failed: plan.failed,
         }
     }
 
     async fn run(mut self) -> Result<Report, CopyError> {
+        for FailedPath { path, error } in &self.failed {
+            self.progress.report(Event::PathFailed { path, reason: &reason(error.as_ref()) });
+        }
         loop {
             self.start_publications();
             self.start_stagings();
@@ -361,17 +364,19 @@ impl<'a> Pipeline<'a> {
     }
 
     fn note_failure(&mut self, path: &StorePath, error: Option<StoreError>) {
-        let reason =
-            error.as_ref().map_or_else(|| "a path it depends on failed".to_owned(), StoreError::with_causes);
-        self.progress.report(Event::PathFailed { path, reason: &reason });
+        self.progress.report(Event::PathFailed { path, reason: &reason(error.as_ref()) });
         self.failed.push(FailedPath { path: path.clone(), error });
         for dependant in self.order.failed(path) {
             self.staged.remove(&dependant);
-            self.progress
-                .report(Event::PathFailed { path: &dependant, reason: "a path it depends on failed" });
+            self.progress.report(Event::PathFailed { path: &dependant, reason: &reason(None) });
             self.failed.push(FailedPath { path: dependant, error: None });
         }
     }
+}
+
+/// Why a path has failed, in one line; without an error of its own, because of another.
+fn reason(error: Option<&StoreError>) -> String {
+    error.map_or_else(|| "a path it depends on failed".to_owned(), StoreError::with_causes)
 }
 
 #[cfg(test)]

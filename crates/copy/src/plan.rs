@@ -9,11 +9,12 @@ use nars3_store_api::{NarOrder, Store, StoreError};
 use nars3_store_path::StorePath;
 
 use crate::closure::walk;
+use crate::failures::{missing_reference, missing_references, take_out};
 use crate::publication::references_first;
-use crate::{CopyError, CopyOptions, LeftOut};
+use crate::{CopyError, CopyOptions, FailedPath, LeftOut};
 
 /// What a copy is going to do.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct Plan {
     /// The paths to copy, in the order in which their NARs are to be sent.
@@ -24,6 +25,9 @@ pub struct Plan {
     pub confirmed: Vec<StorePath>,
     /// Paths that the destination lacks and that are not copied all the same.
     pub left_out: Vec<LeftOut>,
+    /// Paths that cannot be copied, which is known before anything is sent; with `keep_going` only, as otherwise there is
+    /// no plan then.
+    pub failed: Vec<FailedPath>,
     /// For each path that was not named, the path that it was reached from.
     pub referrers: HashMap<StorePath, StorePath>,
 }
@@ -58,7 +62,15 @@ pub async fn plan(
         false if are_there(destination.as_ref(), roots, &selection.known).await? => &*selection.known,
         _ => &nothing,
     };
-    let walked = walk(source.as_ref(), roots, options.recursive, known).await?;
+    let walked = walk(source.as_ref(), roots, options.recursive, known, options.keep_going).await?;
+    if !options.keep_going {
+        walked.ensure_complete(source.as_ref())?;
+    }
+    let invalid = |path: StorePath| FailedPath {
+        error: Some(StoreError::InvalidPath { store: source.to_string(), path: path.clone() }),
+        path,
+    };
+    let mut failed: Vec<FailedPath> = walked.holes.into_iter().map(invalid).collect();
     let (missing, confirmed) = if options.repair {
         (walked.infos, Vec::new())
     } else {
@@ -67,14 +79,25 @@ pub async fn plan(
     // Sorted in any case: a circle of references has to be found before anything is sent.
     let missing = references_first(&missing).map_err(|paths| CopyError::Cycle { paths })?;
     let (mut paths, left_out) = selection.apply(missing, source.store_dir()).await?;
-    if !options.recursive && !options.keep_going {
-        ensure_references(destination.as_ref(), &paths, options).await?;
+    take_out(&mut paths, HashMap::new(), &mut failed);
+    if !options.recursive {
+        // Better known before a NAR is sent than after.
+        let missing = missing_references(destination.as_ref(), &paths, options).await?;
+        let error =
+            |path: &StorePath| Some(missing_reference(destination.as_ref(), path, missing.get(path)?));
+        if !options.keep_going
+            && let Some(error) = paths.iter().find_map(|info| error(&info.path))
+        {
+            return Err(error.into());
+        }
+        let errors = missing.keys().filter_map(|path| Some((path.clone(), error(path)?))).collect();
+        take_out(&mut paths, errors, &mut failed);
     }
     if destination.write_behaviour().nar_order == NarOrder::Any {
         sort_for_sending(&mut paths);
     }
     let present = confirmed.len() + walked.known;
-    Ok(Plan { paths, present, confirmed, left_out, referrers: walked.referrers })
+    Ok(Plan { paths, present, confirmed, left_out, failed, referrers: walked.referrers })
 }
 
 /// NARs below this size (bytes) count as equally large.
@@ -127,37 +150,6 @@ async fn missing(
     let known: HashSet<&StorePath> = valid.iter().collect();
     let missing = infos.into_iter().filter(|info| !known.contains(&info.path)).collect();
     Ok((missing, valid))
-}
-
-/// Without the closure, what the paths refer to has to be there: better known before a NAR is sent than after.
-async fn ensure_references(
-    destination: &dyn Store,
-    paths: &[Arc<PathInfo>],
-    options: &CopyOptions,
-) -> Result<(), CopyError> {
-    let planned: HashSet<&StorePath> = paths.iter().map(|info| &info.path).collect();
-    let outside: HashSet<&StorePath> =
-        paths.iter().flat_map(|info| &info.references).filter(|path| !planned.contains(path)).collect();
-    let mut open: Vec<StorePath> = outside.into_iter().cloned().collect();
-    for store in std::iter::once(destination).chain(options.selection.upstreams.iter().map(Arc::as_ref)) {
-        if open.is_empty() {
-            return Ok(());
-        }
-        let there: HashSet<StorePath> = store.valid_paths(&open).await?.into_iter().collect();
-        open.retain(|path| !there.contains(path));
-    }
-    let open: HashSet<StorePath> = open.into_iter().collect();
-    for info in paths {
-        if let Some(reference) = info.references.iter().find(|reference| open.contains(*reference)) {
-            return Err(StoreError::MissingReference {
-                store: destination.to_string(),
-                path: info.path.clone(),
-                reference: reference.clone(),
-            }
-            .into());
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -293,6 +285,37 @@ mod tests {
         upstream.insert("tool", &[]);
         options.selection.upstreams = vec![Arc::new(upstream)];
         plan(&source, &destination, &[path("app")], &options).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_goes_on_learns_what_fails_and_plans_the_rest() {
+        let source = closure_of_four();
+        source.insert("broken", &["hole", "base"]);
+        source.insert("above", &["broken"]);
+        let (source, destination) = stores(source, MemoryStore::new("destination"));
+        let options = CopyOptions { keep_going: true, ..CopyOptions::default() };
+        let roots = [path("nowhere"), path("above"), path("tool")];
+        let plan = plan(&source, &destination, &roots, &options).await.unwrap();
+        assert_eq!(planned(&plan), names([path("tool"), path("base")]));
+        let failed: Vec<(&str, bool)> =
+            plan.failed.iter().map(|one| (one.path.name(), one.error.is_some())).collect();
+        assert_eq!(failed, [("nowhere", true), ("hole", true), ("broken", false), ("above", false)]);
+    }
+
+    #[tokio::test]
+    async fn without_the_closure_what_lacks_a_reference_is_not_sent() {
+        let (source, destination) = stores(closure_of_four(), MemoryStore::new("destination"));
+        let options = CopyOptions { recursive: false, keep_going: true, ..CopyOptions::default() };
+        let plan = plan(&source, &destination, &["app", "tool", "base"].map(path), &options).await.unwrap();
+        assert_eq!(planned(&plan), names([path("tool"), path("base")]));
+        assert!(
+            matches!(
+                plan.failed.as_slice(),
+                [FailedPath { error: Some(StoreError::MissingReference { .. }), .. }]
+            ),
+            "{:?}",
+            plan.failed
+        );
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use nars3_narinfo::PathInfo;
 use nars3_store_api::{
-    Event, NarStream, NoProgress, StageOptions, Staged, Store, StoreError, WriteBehaviour,
+    BuildRecords, Event, NarStream, NoProgress, StageOptions, Staged, Store, StoreError, WriteBehaviour,
 };
 use nars3_store_path::{HashPart, StoreDir, StorePath};
 
@@ -21,8 +21,8 @@ use crate::{DaemonStore, DaemonStoreOptions, LocalStore, LocalStoreOptions};
 /// Reads by one way and writes by another.
 #[derive(Debug)]
 pub struct AutoStore {
-    reader: Arc<dyn Store>,
-    writer: Arc<dyn Store>,
+    pub(crate) reader: Arc<dyn BuildRecords>,
+    pub(crate) writer: Arc<dyn BuildRecords>,
     /// Holds the temporary roots, where the reader may not.
     holder: Option<Arc<DaemonStore>>,
     through_daemon: bool,
@@ -68,7 +68,7 @@ impl AutoStore {
     }
 
     fn only_daemon(daemon: Arc<DaemonStore>) -> Self {
-        let reader = Arc::clone(&daemon) as Arc<dyn Store>;
+        let reader = Arc::clone(&daemon) as Arc<dyn BuildRecords>;
         Self { reader, writer: daemon, holder: None, through_daemon: true }
     }
 
@@ -86,7 +86,7 @@ impl AutoStore {
             source: error.into(),
         })?;
         Ok(Arc::new(Self {
-            reader: Arc::clone(&store) as Arc<dyn Store>,
+            reader: Arc::clone(&store) as Arc<dyn BuildRecords>,
             writer: store,
             holder: None,
             through_daemon: false,
@@ -94,12 +94,12 @@ impl AutoStore {
     }
 
     /// The store that answers questions and gives out NARs.
-    pub fn reader(&self) -> &Arc<dyn Store> {
+    pub fn reader(&self) -> &Arc<dyn BuildRecords> {
         &self.reader
     }
 
     /// The store that takes paths in.
-    pub fn writer(&self) -> &Arc<dyn Store> {
+    pub fn writer(&self) -> &Arc<dyn BuildRecords> {
         &self.writer
     }
 

@@ -104,5 +104,14 @@ pub(crate) fn corrupt(
     location: impl Into<String>,
     source: impl Into<BoxError>,
 ) -> StoreError {
+    corrupt_of(store, location, source)
+}
+
+/// As `corrupt`, for any store.
+pub(crate) fn corrupt_of(
+    store: &impl std::fmt::Display,
+    location: impl Into<String>,
+    source: impl Into<BoxError>,
+) -> StoreError {
     StoreError::Corrupt { store: store.to_string(), location: location.into(), source: source.into() }
 }

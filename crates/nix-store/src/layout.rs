@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use nars3_store_path::{StoreDir, StorePath};
 
 use crate::LocalStoreOptions;
+use crate::logs::DEFAULT_LOG_DIR;
 
 /// Nix's state directory where nothing else is said.
 const DEFAULT_STATE_DIR: &str = "/nix/var/nix";
@@ -21,6 +22,7 @@ pub(crate) struct Layout {
     store_dir: StoreDir,
     real_store_dir: PathBuf,
     state_dir: PathBuf,
+    log_dir: PathBuf,
 }
 
 impl Layout {
@@ -37,8 +39,13 @@ impl Layout {
             (None, Some(root)) => root.join("nix/var/nix"),
             (None, None) => PathBuf::from(DEFAULT_STATE_DIR),
         };
+        let log_dir = match (&options.log_dir, &root) {
+            (Some(chosen), _) => std::path::absolute(chosen)?,
+            (None, Some(root)) => root.join("nix/var/log/nix"),
+            (None, None) => PathBuf::from(DEFAULT_LOG_DIR),
+        };
         let url = url(options, root.as_deref());
-        Ok(Self { url, store_dir: options.store_dir.clone(), real_store_dir, state_dir })
+        Ok(Self { url, store_dir: options.store_dir.clone(), real_store_dir, state_dir, log_dir })
     }
 
     /// The logical store directory.
@@ -59,6 +66,11 @@ impl Layout {
     /// Hard links to the contents of optimised files, by hash.
     pub(crate) fn links_dir(&self) -> PathBuf {
         self.real_store_dir.join(".links")
+    }
+
+    /// The directory of build logs.
+    pub(crate) fn log_dir(&self) -> &Path {
+        &self.log_dir
     }
 
     pub(crate) fn database_dir(&self) -> PathBuf {

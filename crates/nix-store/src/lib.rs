@@ -53,7 +53,9 @@
 //! | `publish` | making a batch of staged paths valid |
 //! | `order` | the order of a batch |
 //! | `optimise` | sharing equal files by hard links |
-//! | `derivation` | the outputs that a derivation names |
+//! | `derivation` | the outputs that a derivation names, and the hash by which they are known |
+//! | `logs` | the files of build logs |
+//! | `records` | logs and realisations, as the copy engine sees them |
 //! | `writer`, `create` | what writing needs, and how a directory becomes a store |
 //! | `locks`, `temp_roots` | Nix's protocols between processes |
 //! | `mount` | a store directory that is mounted read-only |
@@ -75,12 +77,14 @@ mod export;
 mod import;
 mod layout;
 mod locks;
+mod logs;
 mod mount;
 mod optimise;
 mod options;
 mod order;
 mod publish;
 mod queries;
+mod records;
 mod socket;
 mod staging;
 mod store;
@@ -91,9 +95,10 @@ pub mod worker_protocol;
 mod writer;
 
 pub use auto::AutoStore;
-pub use daemon::{BuildLog, DaemonStore, DaemonStoreOptions, Missing};
-pub use derivation::{DerivationError, outputs as derivation_outputs};
+pub use daemon::{DaemonStore, DaemonStoreOptions, Missing};
+pub use derivation::{Derivation, DerivationError, outputs as derivation_outputs};
 pub use error::LocalStoreError;
+pub use logs::BuildLog;
 pub use mount::make_store_writable;
 pub use options::{Durability, LocalStoreOptions, TempRootPolicy};
 pub use store::LocalStore;

@@ -44,6 +44,8 @@ pub struct LocalStoreOptions {
     pub state_dir: Option<PathBuf>,
     /// Where the files are, instead of `ROOT/nix/store` or the store directory (Nix: `real`).
     pub real_store_dir: Option<PathBuf>,
+    /// Where build logs are, instead of `ROOT/nix/var/log/nix` or `/nix/var/log/nix` (Nix: `log`).
+    pub log_dir: Option<PathBuf>,
     /// Refuse to write. The store must exist.
     pub read_only: bool,
     /// The keys that must have signed a path before it may come in, unless its content address proves it. The store
@@ -67,6 +69,7 @@ impl Default for LocalStoreOptions {
             store_dir: StoreDir::default(),
             state_dir: None,
             real_store_dir: None,
+            log_dir: None,
             read_only: false,
             required_signatures: None,
             optimise: false,

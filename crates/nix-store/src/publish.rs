@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nars3_narinfo::PathInfo;
@@ -23,7 +23,7 @@ use crate::layout::Layout;
 use crate::locks::PathLocks;
 use crate::order::references_first;
 use crate::staging::{StagedFiles, StagingDir};
-use crate::tree::move_tree;
+use crate::tree::{exchange_trees, move_tree};
 use crate::writer::Writer;
 
 /// Paths that become valid in one transaction. Each needs a lock file, hence a file descriptor, of which a process has
@@ -138,31 +138,44 @@ fn without_valid(layout: &Layout, writer: &Writer, group: Vec<Entry>) -> Result<
 struct Placed {
     target: PathBuf,
     staged: PathBuf,
-    displaced: Option<StagedFiles>,
+    before: Before,
+}
+
+/// What was where files have been put: the remains of somebody who was interrupted, or what is to be repaired.
+enum Before {
+    Nothing,
+    /// Where the new files had waited: they have changed places. So a path that is valid while it is repaired has files at
+    /// every moment.
+    Exchanged,
+    /// Here, as this file system can only rename.
+    SetAside(StagedFiles),
 }
 
 impl Placed {
-    /// Renames the staged files to where the path belongs. What is there is set aside: the remains of somebody who was
-    /// interrupted, or what is to be repaired.
+    /// Renames the staged files to where the path belongs.
     fn put(
         layout: &Layout,
         info: &PathInfo,
         token: &Token,
         staging: &Arc<StagingDir>,
     ) -> Result<Self, StoreError> {
-        let target = layout.real_path(&info.path);
-        let mut placed = Self { staged: token.files.path().to_owned(), target, displaced: None };
-        if fs::symlink_metadata(&placed.target).is_ok() {
+        let (target, staged) = (layout.real_path(&info.path), token.files.path().to_owned());
+        let failed = |target: &Path, error| file_error("put files at", target, error);
+        let mut before = Before::Nothing;
+        if fs::symlink_metadata(&target).is_ok() {
+            if exchange_trees(&staged, &target).map_err(|error| failed(&target, error))? {
+                return Ok(Self { target, staged, before: Before::Exchanged });
+            }
             let aside = StagedFiles::new(Arc::clone(staging));
-            move_tree(&placed.target, aside.path())
-                .map_err(|error| file_error("set aside", &placed.target, error))?;
-            placed.displaced = Some(aside);
+            move_tree(&target, aside.path()).map_err(|error| file_error("set aside", &target, error))?;
+            before = Before::SetAside(aside);
         }
+        let placed = Self { target, staged, before };
         match move_tree(&placed.staged, &placed.target) {
             Ok(()) => Ok(placed),
             Err(error) => {
-                let failed = file_error("put files at", &placed.target, error);
-                placed.restore_displaced();
+                let failed = failed(&placed.target, error);
+                placed.restore_set_aside();
                 Err(failed)
             }
         }
@@ -170,16 +183,21 @@ impl Placed {
 
     /// Takes the files away again, as far as that is possible; what remains is not valid.
     fn undo(self) {
-        if let Err(error) = move_tree(&self.target, &self.staged) {
-            tracing::debug!(path = %self.target.display(), %error, "cannot take an unregistered path away");
-            return;
+        let taken = match self.before {
+            Before::Exchanged => exchange_trees(&self.target, &self.staged).map(drop),
+            Before::Nothing | Before::SetAside(_) => move_tree(&self.target, &self.staged),
+        };
+        match taken {
+            Ok(()) => self.restore_set_aside(),
+            Err(error) => {
+                tracing::debug!(path = %self.target.display(), %error, "cannot take an unregistered path away");
+            }
         }
-        self.restore_displaced();
     }
 
-    fn restore_displaced(self) {
-        if let Some(displaced) = &self.displaced
-            && let Err(error) = move_tree(displaced.path(), &self.target)
+    fn restore_set_aside(self) {
+        if let Before::SetAside(files) = &self.before
+            && let Err(error) = move_tree(files.path(), &self.target)
         {
             tracing::debug!(path = %self.target.display(), %error, "cannot put a displaced path back");
         }

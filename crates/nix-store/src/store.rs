@@ -55,10 +55,7 @@ impl LocalStore {
     /// `StoreError::Backend` when there is no database, when it cannot be read by any means, or when its schema is too
     /// old; `StoreError::File` when a new store cannot be created.
     pub fn open(options: LocalStoreOptions) -> Result<Arc<Self>, StoreError> {
-        let layout = Layout::new(&options).map_err(|error| {
-            file_error("find the directory of", &options.root.clone().unwrap_or_default(), error)
-        })?;
-        let layout = Arc::new(layout);
+        let layout = Arc::new(layout_of(&options)?);
         // As Nix sees it: a store is one when it says which schema it has, which is written last.
         let is_new = schema::version(&layout)?.is_none();
         let writer = if is_new && !options.read_only {
@@ -70,6 +67,15 @@ impl LocalStore {
         let shared =
             Shared { layout, options, reader, writer: Mutex::new(writer), read_roots: OnceLock::new() };
         Ok(Arc::new(Self { shared: Arc::new(shared) }))
+    }
+
+    /// Whether there is a store where `open` would look for one. Blocks, shortly; creates nothing.
+    ///
+    /// # Errors
+    ///
+    /// `StoreError::Backend` when what should say so cannot be understood, `StoreError::File` when it cannot be read.
+    pub fn exists(options: &LocalStoreOptions) -> Result<bool, StoreError> {
+        Ok(schema::version(&layout_of(options)?)?.is_some())
     }
 
     /// Whether the database is read with locks, so that what is read is what is valid now.
@@ -95,6 +101,20 @@ impl LocalStore {
         self.shared.reader.read(query).await
     }
 
+    pub(crate) fn layout(&self) -> &Arc<Layout> {
+        &self.shared.layout
+    }
+
+    /// Runs `work` in a transaction of the writing connection.
+    pub(crate) async fn transaction<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&rusqlite::Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        blocking::run(&self.shared.layout, move || shared.writer()?.transaction(work)).await
+    }
+
     /// As `query`, about paths that the caller is going to rely on.
     async fn query_rooted<T, F>(&self, paths: &[StorePath], query: F) -> Result<T, StoreError>
     where
@@ -110,6 +130,11 @@ impl LocalStore {
         let paths = blocking::run(&self.shared.layout, root).await?;
         self.query(move |layout, connection| query(layout, connection, &paths)).await
     }
+}
+
+fn layout_of(options: &LocalStoreOptions) -> Result<Layout, StoreError> {
+    let root = || options.root.clone().unwrap_or_default();
+    Layout::new(options).map_err(|error| file_error("find the directory of", &root(), error))
 }
 
 impl Shared {

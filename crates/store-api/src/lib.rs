@@ -23,6 +23,7 @@
 //! | module | job |
 //! |---|---|
 //! | `store` | the `Store` trait and what a store says about how it wants to be written |
+//! | `records` | what builds leave beside the paths: logs and realisations |
 //! | `nar_stream` | a NAR on its way: bounded, and never mistaken for complete when its producer died |
 //! | `pace` | how fast a NAR may pass |
 //! | `packed` | the same inside a compressed file, from cache to cache |
@@ -36,6 +37,7 @@ mod nar_stream;
 mod pace;
 mod packed;
 mod progress;
+mod records;
 mod staged;
 mod store;
 mod work;
@@ -45,6 +47,7 @@ pub use nar_stream::{CHUNK_SIZE, Inspector, NarReader, NarSender, NarStream, Nar
 pub use pace::Pace;
 pub use packed::{PackedFile, PackedFiles, PackedNar};
 pub use progress::{Event, NoProgress, Progress};
+pub use records::BuildRecords;
 pub use staged::Staged;
 pub use store::{NarOrder, Publication, StageOptions, Store, WriteBehaviour};
 pub use work::{Stage, Work};

@@ -69,7 +69,8 @@ pub use json::JsonShapeError;
 pub use make_path::{MakePathError, store_path_for};
 pub use nix32::Nix32Error;
 pub use realisation::{
-    BuildTraceEntry, BuildTraceKey, DrvOutput, DrvOutputError, MAX_SIGNATURES, Realisation, RealisationError,
+    AnyRealisation, BuildTraceEntry, BuildTraceKey, DrvOutput, DrvOutputError, MAX_SIGNATURES, Realisation,
+    RealisationError, RealisedOutput,
 };
 pub use signature::{KeyError, PublicKey, PublicKeys, SecretKey, Signature};
 pub use store_dir::{StoreDir, StoreDirError};

@@ -2,6 +2,7 @@
 
 mod build_trace;
 mod drv_output;
+mod either;
 mod error;
 mod signatures;
 #[cfg(test)]
@@ -13,6 +14,7 @@ use serde_json::Value;
 
 pub use build_trace::{BuildTraceEntry, BuildTraceKey};
 pub use drv_output::{DrvOutput, DrvOutputError};
+pub use either::{AnyRealisation, RealisedOutput};
 pub use error::RealisationError;
 pub use signatures::MAX_SIGNATURES;
 

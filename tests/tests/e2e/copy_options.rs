@@ -1,5 +1,6 @@
 //! What `nars3 copy` can be told: what to begin with, what to leave out, what to say.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
@@ -35,6 +36,61 @@ fn a_dry_run_says_what_how_much_and_why() -> Result<()> {
     assert_eq!(plan["paths"].as_array().map(Vec::len), Some(4), "{plan}");
     assert!(plan["narBytes"].as_u64().is_some_and(|bytes| bytes > 300_000), "{plan}");
     assert_eq!(world.paths(&destination)?, Vec::<String>::new(), "a dry run writes nothing");
+    Ok(())
+}
+
+/// What would be written to a store that is not there yet is found out without making it, nor anything else.
+#[test]
+fn a_dry_run_makes_nothing() -> Result<()> {
+    let Some(world) = World::new()? else { return Ok(()) };
+    let filled = world.filled(Kind::File)?;
+    let source = filled.url();
+    let place = tempfile::tempdir()?;
+    let below = |name: &str| place.path().join(name).display().to_string();
+    std::fs::create_dir_all(place.path().join("half/nix/var/nix/db"))?;
+    let state = below("state");
+    for (destination, made) in [
+        (format!("local?root={}", below("root")), "root"),
+        (format!("auto?root={}", below("auto")), "auto"),
+        (format!("local?state={}&real={}", below("own-state"), below("own-store")), "own-state"),
+        (format!("local?root={}", below("half")), "half/nix/store"),
+        (format!("file://{}", below("cache")), "cache"),
+    ] {
+        let words = ["copy", "--dry-run", "--state", &state, "--from", &source, "--to", &destination];
+        let done = world.setup.nars3.run(words.iter().chain(&[world.closure.app.as_str()]))?;
+        let said = done.success().with_context(|| destination.clone())?;
+        assert!(said.contains("would copy 4 paths"), "{destination}: {said}");
+        assert!(!place.path().join(made).exists(), "{destination} was made");
+    }
+    assert!(!Path::new(&state).exists(), "the state file was made");
+    Ok(())
+}
+
+#[test]
+fn who_goes_on_copies_what_can_be_copied_of_what_was_named() -> Result<()> {
+    let Some(world) = World::new()? else { return Ok(()) };
+    let (source, destination) = (world.filled(Kind::File)?, world.empty(Kind::S3)?);
+    let nowhere = "/nix/store/00000000000000000000000000000000-nowhere";
+    let library = world.closure.library.as_str();
+    let done = world.copy(&source, &destination, &["--json", nowhere, library])?;
+    assert!(done.refusal()?.contains("nowhere"));
+    assert_eq!(world.paths(&destination)?, Vec::<String>::new());
+    let unknown = format!("{nowhere}.drv^out");
+    let words = ["--keep-going", "--json", nowhere, &unknown, library];
+    let done = world.copy(&source, &destination, &words)?;
+    assert_eq!(done.status.code(), Some(3), "{done}");
+    let report = json(&done.stdout)?;
+    assert_eq!(strings(&report["copied"]), [library], "{report}");
+    assert_eq!(report["failed"][0]["path"], nowhere, "{report}");
+    assert!(done.stderr.contains("nowhere.drv' is not valid"), "{}", done.stderr);
+    assert_eq!(world.paths(&destination)?, [library]);
+    // What lacks a reference is not sent at all.
+    let app = world.closure.app.as_str();
+    let destination = world.empty(Kind::File)?;
+    let done = world.copy(&source, &destination, &["--keep-going", "--no-recursive", app])?;
+    assert_eq!(done.status.code(), Some(3), "{done}");
+    let End::File(directory) = &destination else { anyhow::bail!("no directory") };
+    assert!(!directory.path().join("nar").exists(), "a NAR was sent");
     Ok(())
 }
 

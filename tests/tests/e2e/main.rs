@@ -5,6 +5,7 @@ mod add;
 mod budget;
 mod cache_directory;
 mod concurrent;
+mod content_addressed;
 mod copy_options;
 mod doctor;
 mod ends;

@@ -105,9 +105,27 @@ fn an_unprivileged_user_through_a_daemon_of_its_own_store() -> Result<()> {
         let words = ["copy", "--refresh", "--from", &from, "--to", &to].into_iter().chain(more).chain([app]);
         let said = run(&words.collect::<Vec<_>>())?.refusal().with_context(|| format!("{more:?}"))?;
         assert!(said.contains(base_name(&world.closure.library)) && said.contains("signature"), "{said}");
+        assert!(said.contains("hint:") && said.contains("trusted-public-keys in its nix.conf"), "{said}");
         let paths = world.paths(&destination)?;
         assert!(!paths.contains(&world.closure.library) && paths.iter().all(|path| path != app), "{paths:?}");
     }
+    Ok(())
+}
+
+/// Whoever may not write the machine's store is told who may.
+#[test]
+fn an_unprivileged_user_who_names_the_store_itself() -> Result<()> {
+    if !require::is_root("to become somebody else") {
+        return Ok(());
+    }
+    let Some(world) = World::new()? else { return Ok(()) };
+    let source = world.filled(Kind::S3)?;
+    world.delete_from_the_machine()?;
+    let source = source.url();
+    let words = ["copy", "--from", &source, "--to", "local", "--trusted-public-keys", &world.public_key];
+    let mut command = world.setup.nars3.unprivileged()?;
+    let said = Finished::run(command.args(words).arg(&world.closure.app))?.refusal()?;
+    assert!(said.contains("hint:") && said.contains("use 'daemon', or 'auto'"), "{said}");
     Ok(())
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::TrustArgs;
+
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
     #[command(subcommand)]
@@ -173,10 +175,10 @@ pub(crate) struct StoreCopySigsArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct StoreCopyLogArgs {
-    /// The cache that has the logs
+    /// The store that has the logs
     #[arg(long, value_name = "STORE")]
     pub(crate) from: String,
-    /// The cache that gets them
+    /// The store that gets them
     #[arg(long, value_name = "STORE")]
     pub(crate) to: String,
     /// Derivations
@@ -186,18 +188,20 @@ pub(crate) struct StoreCopyLogArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct StoreCopyRealisationsArgs {
-    /// The cache that has the realisations
+    /// The store that has the realisations
     #[arg(long, value_name = "STORE")]
     pub(crate) from: String,
-    /// The cache that gets them, and has the paths that they name
+    /// The store that gets them, and has the paths that they name
     #[arg(long, value_name = "STORE")]
     pub(crate) to: String,
     /// Outputs of derivations, as sha256:HASH!NAME (Nix 2.4 to 2.34) or DERIVATION^NAME (since)
     #[arg(value_name = "OUTPUT", required_unless_present = "all", conflicts_with = "all")]
     pub(crate) outputs: Vec<String>,
-    /// All that the cache has, in both forms
+    /// All that the store has, in both forms
     #[arg(long)]
     pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }
 
 #[derive(Debug, Args)]
@@ -218,7 +222,7 @@ pub(crate) struct StoreDeleteArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
-    /// The cache
+    /// The store
     #[arg(long, value_name = "STORE")]
     pub(crate) store: String,
     /// A derivation, or an output of one

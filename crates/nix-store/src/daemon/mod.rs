@@ -8,18 +8,15 @@
 //! | `connection::add` | paths and logs towards the daemon |
 //! | `pool` | several connections |
 //! | `waiting` | small paths on their way, sent together |
-//! | `logs` | the build logs beside the store |
 //! | `store` | `DaemonStore`: the `Store` trait |
 //! | `queries` | what only a `DaemonStore` answers |
 
 pub(crate) mod connection;
-pub(crate) mod logs;
 pub(crate) mod pool;
 pub(crate) mod queries;
 pub(crate) mod socket;
 pub(crate) mod store;
 pub(crate) mod waiting;
 
-pub use logs::BuildLog;
 pub use queries::Missing;
 pub use store::{DaemonStore, DaemonStoreOptions};

@@ -6,7 +6,7 @@ use nars3_store_api::{Store, StoreError};
 use nars3_store_path::{BuildTraceEntry, BuildTraceKey, DrvOutput, Realisation, StorePath};
 
 use super::DaemonStore;
-use super::logs::{self, BuildLog};
+use crate::logs::{self, BuildLog};
 
 /// What a daemon would have to do so that some paths were valid.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

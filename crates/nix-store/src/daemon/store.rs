@@ -15,12 +15,12 @@ use nars3_store_api::{
 use nars3_store_path::{HashPart, Hasher, StoreDir, StorePath};
 
 use super::connection::{Connection, Outcome, Taking};
-use super::logs::DEFAULT_LOG_DIR;
 use super::pool::Pool;
 use super::socket::Wanted;
 use super::waiting::{Room, Waiting, WaitingNar};
 use crate::LocalStoreError;
 use crate::error::backend_error_of;
+use crate::logs::DEFAULT_LOG_DIR;
 use crate::order::references_first;
 use crate::verify::VerifyingReader;
 use crate::worker_protocol::error::{DaemonError, WireError};
@@ -66,7 +66,7 @@ pub struct DaemonStore {
     pub(super) shared: Arc<Shared>,
 }
 
-pub(super) struct Shared {
+pub(crate) struct Shared {
     pub(super) options: DaemonStoreOptions,
     pub(super) pool: Pool,
     daemon_version: Option<String>,
@@ -162,7 +162,7 @@ impl DaemonStore {
     }
 
     /// Runs `work`, which uses one connection, on the blocking pool. It is given up when the future is dropped.
-    pub(super) async fn blocking<T, F>(&self, work: F) -> Result<T, StoreError>
+    pub(crate) async fn blocking<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Shared, &Wanted) -> Result<T, StoreError> + Send + 'static,

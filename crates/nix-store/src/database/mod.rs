@@ -7,6 +7,7 @@ pub(crate) mod pool;
 pub(crate) mod realisations;
 pub(crate) mod references;
 pub(crate) mod register;
+pub(crate) mod register_realisation;
 pub(crate) mod schema;
 pub(crate) mod valid_paths;
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
 
 use nars3_store_api::StoreError;
-use nars3_store_path::{BuildTraceEntry, BuildTraceKey, DrvOutput, Realisation, Signature};
+use nars3_store_path::{BuildTraceEntry, BuildTraceKey, DrvOutput, Realisation, RealisedOutput, Signature};
 use rusqlite::Connection;
 
 use super::{PATHS_PER_QUERY, parse_path, place_of, query_error};
@@ -114,13 +114,35 @@ pub(crate) fn build_trace_entries(
     Ok(answer)
 }
 
+/// All outputs of which it is known what they turned out to be, in both forms. A row that names no output is passed over.
+pub(crate) fn realised_outputs(
+    layout: &Layout,
+    connection: &Connection,
+) -> Result<Vec<RealisedOutput>, StoreError> {
+    let failed = |error| query_error(layout, error);
+    let mut outputs = Vec::new();
+    for (table, separator) in [("Realisations", '!'), ("BuildTraceV3", '^')] {
+        if !has_table(connection, table).map_err(failed)? {
+            continue;
+        }
+        let mut statement =
+            connection.prepare(&format!("select drvPath, outputName from {table}")).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            let (drv, output): (String, String) = (row.get(0).map_err(failed)?, row.get(1).map_err(failed)?);
+            outputs.extend(format!("{drv}{separator}{output}").parse::<RealisedOutput>().ok());
+        }
+    }
+    Ok(outputs)
+}
+
 /// Pairs as one JSON array of arrays. What names derivations and outputs needs no escape.
 fn json_pairs<'a>(pairs: impl Iterator<Item = (String, &'a str)>) -> String {
     let pairs: Vec<String> = pairs.map(|(first, second)| format!(r#"["{first}","{second}"]"#)).collect();
     format!("[{}]", pairs.join(","))
 }
 
-fn has_table(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+pub(super) fn has_table(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
     connection
         .prepare_cached("select 1 from sqlite_master where type = 'table' and name = ?1")?
         .exists([name])

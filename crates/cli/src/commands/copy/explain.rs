@@ -1,51 +1,90 @@
 //! What can be done about a copy that failed.
 
+use std::error::Error;
+use std::io::ErrorKind;
+
 use nars3_copy::{CopyError, StateError};
+use nars3_nix_store::DaemonError;
 use nars3_store_api::StoreError;
 
 use crate::error::CliError;
+use crate::stores::DAEMON_HINT;
 
 /// Adds to an error of the engine what a person can do about it.
 pub(super) fn explain(error: CopyError) -> CliError {
     let hint = match &error {
-        CopyError::Store(StoreError::Untrusted { signed_by, .. }) if signed_by.is_empty() => Some(
-            "the path is unsigned: sign what is pushed (--secret-key-file, NARS3_SECRET_KEY), or take it as it is \
-             with --no-check-sigs"
-                .to_owned(),
-        ),
-        CopyError::Store(StoreError::Untrusted { signed_by, .. }) => Some(format!(
-            "it carries signatures that name {}: give that key's public half with --trusted-public-keys, if you trust it",
-            signed_by.join(", ")
-        )),
-        CopyError::Store(StoreError::MissingReference { .. }) => {
-            Some("copy the whole closure: leave out --no-recursive".to_owned())
-        }
-        CopyError::Store(StoreError::NarGone { .. }) => {
-            Some("the cache lists a path whose NAR was deleted: push the path again with --repair".to_owned())
-        }
-        CopyError::Store(StoreError::BadSignature { .. }) => Some(
-            "take the key from who runs the cache; if it is right, the cache was tampered with, and the path is not to \
-             be used"
-                .to_owned(),
-        ),
-        CopyError::Store(
-            StoreError::NarHashMismatch { .. }
-            | StoreError::NarSizeMismatch { .. }
-            | StoreError::FileMismatch { .. },
-        ) => {
-            Some("the cache holds a damaged NAR: push the path again with --repair".to_owned())
-        }
+        CopyError::Store(error) => of_store(error),
         CopyError::StoreDirsDiffer { .. } => {
             Some("paths cannot move between store directories: their names depend on it".to_owned())
         }
-        CopyError::Partial { .. } => return CliError::from(error).partial(),
+        CopyError::UntrustedRealisation { .. } => Some(
+            "the paths were copied; sign realisations by copying them to a cache with a key of its own, or take them as they \
+             are with --no-check-sigs"
+                .to_owned(),
+        ),
+        CopyError::Partial { failed, .. } => {
+            failed.iter().find_map(|one| one.error.as_ref().and_then(of_store))
+        }
         _ => None,
     };
+    let partial = matches!(error, CopyError::Partial { .. });
     let error = CliError::from(error);
+    let error = if partial { error.partial() } else { error };
     match hint {
         Some(hint) => error.hint(hint),
         None => error,
     }
+}
+
+fn of_store(error: &StoreError) -> Option<String> {
+    let hint = match error {
+        StoreError::Untrusted { signed_by, .. } if signed_by.is_empty() => {
+            "the path is unsigned: sign what is pushed (--secret-key-file, NARS3_SECRET_KEY), or take it as it is with \
+             --no-check-sigs"
+        }
+        StoreError::Untrusted { signed_by, .. } => {
+            return Some(format!(
+                "it carries signatures that name {}: give that key's public half with --trusted-public-keys, if you \
+                 trust it",
+                signed_by.join(", ")
+            ));
+        }
+        StoreError::MissingReference { .. } => "copy the whole closure: leave out --no-recursive",
+        StoreError::NarGone { .. } => {
+            "the cache lists a path whose NAR was deleted: push the path again with --repair"
+        }
+        StoreError::BadSignature { .. } => {
+            "take the key from who runs the cache; if it is right, the cache was tampered with, and the path is not to \
+             be used"
+        }
+        StoreError::NarHashMismatch { .. }
+        | StoreError::NarSizeMismatch { .. }
+        | StoreError::FileMismatch { .. } => {
+            "the cache holds a damaged NAR: push the path again with --repair"
+        }
+        StoreError::Refused { refused, .. } => return refused.iter().find_map(|(_, error)| of_store(error)),
+        StoreError::File { path, source, .. }
+            if source.kind() == ErrorKind::PermissionDenied && path.starts_with("/nix") =>
+        {
+            DAEMON_HINT
+        }
+        StoreError::Backend { source, .. } if is_unsigned_to_daemon(source.as_ref()) => {
+            "the keys that count are those of the daemon: add the public key to trusted-public-keys in its nix.conf, or \
+             let a user whom it trusts copy with --no-check-sigs"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Whether a daemon has refused a path for want of a signature. It says so in words only (2.8 `local-store.cc`: "lacks a
+/// valid signature", 2.29: "lacks a signature by a trusted key").
+fn is_unsigned_to_daemon(source: &(dyn Error + 'static)) -> bool {
+    let said = match source.downcast_ref() {
+        Some(DaemonError::Remote(remote)) => &remote.message,
+        _ => return false,
+    };
+    said.contains("lacks a valid signature") || said.contains("lacks a signature by a trusted key")
 }
 
 /// Adds to an error of a state file what a person can do about it.

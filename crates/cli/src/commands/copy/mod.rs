@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use nars3_binary_cache::RateLimit;
 use nars3_copy::{CopyError, CopyOptions, CopyState, PathPredicate, Selection, Signer};
-use nars3_store_api::{Event, Pace, Store};
-use nars3_store_path::{PublicKey, StoreDir, StorePath};
+use nars3_store_api::{BuildRecords, Event, Pace, Store, StoreError};
+use nars3_store_path::{PublicKey, RealisedOutput, StoreDir, StorePath};
 use regex_lite::Regex;
 
 use self::explain::{explain, explain_state};
 use crate::args::CopyArgs;
 use crate::error::{CliError, CliResult, ResultExt};
-use crate::roots::roots;
+use crate::roots::{Roots, roots};
 use crate::run::Context;
 use crate::stores::{Beside, OpenedStore, Purpose, open_store, open_store_beside};
 
@@ -33,7 +33,7 @@ pub(crate) async fn run(args: CopyArgs, context: &Context) -> CliResult {
     let upstreams = open_upstreams(&args.skip_in, context).await?;
     let destination = open_destination(&args, &source, &upstreams, check_signatures, context).await?;
     let any_cache = source.is_cache || destination.is_cache;
-    let source = source.store;
+    let (source, source_records) = (source.store, source.records);
     let state = open_state(&args, &destination).await?;
     if args.substitute_on_destination && !destination.has_substituters {
         let message = format!(
@@ -43,7 +43,11 @@ pub(crate) async fn run(args: CopyArgs, context: &Context) -> CliResult {
         context.progress.report(Event::Warning { message: &message });
     }
 
-    let roots = roots(&args, source.as_ref()).await?;
+    let Roots { paths: roots, realised, unresolved } = roots(&args, source_records.as_ref()).await?;
+    for error in &unresolved {
+        context.progress.report(Event::Warning { message: &error.to_string() });
+    }
+    let unresolved = unresolved.len();
     let mut options = CopyOptions::default();
     options.recursive = !args.no_recursive;
     options.check_signatures = check_signatures;
@@ -62,10 +66,13 @@ pub(crate) async fn run(args: CopyArgs, context: &Context) -> CliResult {
     selection.known = state.as_ref().map(|state| Arc::clone(state.known())).unwrap_or_default();
     options.selection = selection;
 
-    let destination = destination.store;
+    let (destination, destination_records) = (destination.store, destination.records);
     let plan = nars3_copy::plan(&source, &destination, &roots, &options).await.map_err(explain)?;
     if args.dry_run {
-        return report::print_plan(&plan, source.store_dir(), args.json);
+        report::print_plan(&plan, source.store_dir(), args.json)?;
+        let failed = plan.failed.len();
+        ensure_none(failed, &format!("of {} paths could not be copied", failed + plan.paths.len()))?;
+        return ensure_none(unresolved, UNRESOLVED);
     }
     report::tell_what_is_left_out(&plan, &roots, context.progress.as_ref());
     tracing::info!(paths = plan.paths.len(), present = plan.present, from = %source, to = %destination, "copying");
@@ -78,13 +85,44 @@ pub(crate) async fn run(args: CopyArgs, context: &Context) -> CliResult {
     };
     let left_out = plan.left_out.clone();
     match nars3_copy::execute(&source, &destination, plan, &options, progress).await {
-        Ok(done) => report::print_report(&done, &left_out, &[], source.store_dir(), args.json),
+        Ok(done) => {
+            report::print_report(&done, &left_out, &[], source.store_dir(), args.json)?;
+            let records = (source_records.as_ref(), destination_records.as_ref());
+            keep_realisations(records, &realised, check_signatures, context).await?;
+            ensure_none(unresolved, UNRESOLVED)
+        }
         Err(CopyError::Partial { attempted, failed, report, .. }) => {
             report::print_report(&report, &left_out, &failed, source.store_dir(), args.json)?;
             Err(explain(CopyError::Partial { attempted, failed, report }))
         }
         Err(error) => Err(explain(error)),
     }
+}
+
+/// What outputs turned out to be goes along with their paths, where the destination keeps such things: so that whoever has the
+/// derivation finds them there.
+async fn keep_realisations(
+    (source, destination): (&dyn BuildRecords, &dyn BuildRecords),
+    outputs: &[RealisedOutput],
+    check_signatures: bool,
+    context: &Context,
+) -> CliResult {
+    match nars3_copy::copy_realisations(source, destination, outputs, check_signatures).await {
+        Ok(_) => Ok(()),
+        Err(CopyError::Store(error @ StoreError::Unsupported { .. })) => {
+            let message = format!("the paths were copied, but not what records them as outputs: {error}");
+            context.progress.report(Event::Warning { message: &message });
+            Ok(())
+        }
+        Err(error) => Err(explain(error)),
+    }
+}
+
+const UNRESOLVED: &str = "of what was named leads to no path (see above)";
+
+/// The error of a copy that went on without `count` of something.
+fn ensure_none(count: usize, of_what: &str) -> CliResult {
+    if count == 0 { Ok(()) } else { Err(CliError::new(format!("{count} {of_what}")).partial()) }
 }
 
 /// Each NAR under way has buffers of its own, of some 2 MiB: fewer at once where memory is short.
@@ -137,6 +175,10 @@ async fn open_destination(
 
 async fn open_state(args: &CopyArgs, destination: &OpenedStore) -> CliResult<Option<Arc<CopyState>>> {
     let Some(file) = args.state.clone() else { return Ok(None) };
+    // Who only asks makes no file either.
+    if args.dry_run && !file.exists() {
+        return Ok(None);
+    }
     let (identity, store_dir) = (destination.identity.clone(), destination.store.store_dir().clone());
     let shown = file.display().to_string();
     let opened = tokio::task::spawn_blocking(move || CopyState::open(&file, &identity, &store_dir)).await?;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use nars3_copy::{FailedPath, LeftOut, Omission, Plan, Report};
-use nars3_store_api::{Event, Progress};
+use nars3_store_api::{Event, Progress, StoreError};
 use nars3_store_path::{StoreDir, StorePath};
 use serde_json::{Value, json};
 
@@ -30,6 +30,7 @@ pub(super) fn print_plan(plan: &Plan, store_dir: &StoreDir, as_json: bool) -> Cl
             "narBytes": plan.nar_bytes(),
             "present": plan.present,
             "leftOut": left_out_json(&plan.left_out, store_dir),
+            "failed": failed_json(&plan.failed, store_dir),
         }))?;
         return output.finish();
     }
@@ -43,6 +44,11 @@ pub(super) fn print_plan(plan: &Plan, store_dir: &StoreDir, as_json: bool) -> Cl
     }
     for LeftOut { path, why, .. } in &plan.left_out {
         output.line(format_args!("not {}, because {}", store_dir.print(path), reason(why)))?;
+    }
+    for FailedPath { path, error, .. } in &plan.failed {
+        let why =
+            error.as_ref().map_or_else(|| "a path it refers to cannot".to_owned(), StoreError::with_causes);
+        output.line(format_args!("cannot copy {}: {why}", store_dir.print(path)))?;
     }
     output.line(format_args!(
         "would copy {}, {} of NARs; {} there already{}",
@@ -103,20 +109,21 @@ pub(super) fn print_report(
         return Ok(());
     }
     let copied: Vec<_> = report.copied.iter().map(|path| store_dir.print(path)).collect();
-    let failed: Vec<_> = failed
-        .iter()
-        .map(|one| {
-            let error = one.error.as_ref().map(nars3_store_api::StoreError::with_causes);
-            json!({ "path": store_dir.print(&one.path), "error": error })
-        })
-        .collect();
     print_line(json!({
         "copied": copied,
         "narBytes": report.nar_bytes,
         "present": report.present,
         "leftOut": left_out_json(left_out, store_dir),
-        "failed": failed,
+        "failed": failed_json(failed, store_dir),
     }))
+}
+
+fn failed_json(failed: &[FailedPath], store_dir: &StoreDir) -> Vec<Value> {
+    let json = |one: &FailedPath| {
+        let error = one.error.as_ref().map(StoreError::with_causes);
+        json!({ "path": store_dir.print(&one.path), "error": error })
+    };
+    failed.iter().map(json).collect()
 }
 
 fn left_out_json(left_out: &[LeftOut], store_dir: &StoreDir) -> Vec<Value> {

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use nars3_store_api::Store;
+use nars3_store_api::BuildRecords;
+use nars3_store_path::StorePath;
 
-use super::cache;
 use crate::args::{LogArgs, StoreCopyLogArgs};
 use crate::error::{CliError, CliResult};
 use crate::installable::store_path;
@@ -12,14 +12,18 @@ use crate::output::Output;
 use crate::run::Context;
 use crate::stores::{Purpose, open_store};
 
-/// Prints the log of the build of a derivation, or of an output whose deriver the cache knows.
+/// Prints the log of the build of a derivation, or of an output whose deriver the store knows.
 pub(crate) async fn show_log(args: &LogArgs, context: &Context) -> CliResult {
-    let cache = cache(open_store(&args.store, Purpose::Read, context).await?, "log")?;
-    let path = store_path(&args.path, cache.store_dir())?;
-    let Some(log) = cache.build_log(&path).await? else {
+    let store = open_store(&args.store, Purpose::Read, context).await?.records;
+    let path = store_path(&args.path, store.store_dir())?;
+    let log = match derivation(&path, store.as_ref()).await? {
+        Some(derivation) => store.log(&derivation).await?,
+        None => None,
+    };
+    let Some(log) = log else {
         return Err(CliError::new(format!(
-            "build log of '{}' is not in '{cache}'",
-            cache.store_dir().print(&path)
+            "build log of '{}' is not in '{store}'",
+            store.store_dir().print(&path)
         )));
     };
     let mut output = Output::stdout();
@@ -27,9 +31,17 @@ pub(crate) async fn show_log(args: &LogArgs, context: &Context) -> CliResult {
     output.finish()
 }
 
+/// The derivation that `path` is, or was built from, as far as the store knows.
+async fn derivation(path: &StorePath, store: &dyn BuildRecords) -> CliResult<Option<StorePath>> {
+    if path.is_derivation() {
+        return Ok(Some(path.clone()));
+    }
+    Ok(store.path_info(path).await?.and_then(|info| info.deriver.clone()))
+}
+
 pub(super) async fn copy_log(args: &StoreCopyLogArgs, context: &Context) -> CliResult {
-    let source = cache(open_store(&args.from, Purpose::Read, context).await?, "copy-log")?;
-    let destination = cache(open_store(&args.to, Purpose::WRITE, context).await?, "copy-log")?;
+    let source = open_store(&args.from, Purpose::Read, context).await?.records;
+    let destination = open_store(&args.to, Purpose::WRITE, context).await?.records;
     for path in &args.paths {
         let path = store_path(path, source.store_dir())?;
         if !path.is_derivation() {
@@ -38,10 +50,10 @@ pub(super) async fn copy_log(args: &StoreCopyLogArgs, context: &Context) -> CliR
                     "logs are kept by derivation; 'nars3 path-info --json' shows the deriver of an output",
                 ));
         }
-        let Some(log) = source.build_log(&path).await? else {
+        let Some(log) = source.log(&path).await? else {
             return Err(CliError::new(format!("build log of '{path}' is not in '{source}'")));
         };
-        destination.put_build_log(&path, log).await?;
+        destination.add_log(&path, log).await?;
     }
     Ok(())
 }

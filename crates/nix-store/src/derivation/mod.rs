@@ -1,13 +1,19 @@
-//! The outputs that a derivation names, read from the beginning of its file. The rest of a derivation is nobody's
-//! business here.
+//! Derivations: what their outputs are, and by which hash the outputs of those are known whose paths depend on their
+//! contents.
 //!
 //! A derivation is `Derive([("out","/nix/store/…","",""),…],…)`; one with dynamic dependencies begins
 //! `DrvWithVersion("xp-dyn-drv",[…` (Nix 2.29 `derivations.cc`).
 
+mod modulo;
+mod parser;
+mod whole;
+
 use std::io::{self, Read};
-use std::iter::Peekable;
 
 use nars3_store_path::{StoreDir, StorePath, StorePathError};
+
+use self::parser::{Parser, parser};
+pub use self::whole::Derivation;
 
 /// Bytes in which the outputs must end. Derivations have a handful of outputs of some hundred bytes.
 const LIMIT: u64 = 1024 * 1024;
@@ -35,6 +41,20 @@ pub enum DerivationError {
         #[source]
         source: StorePathError,
     },
+    /// It depends on outputs of derivations that only a build makes known (`dynamic-derivations`).
+    #[error("the derivation depends on derivations that are themselves built, which is not supported")]
+    Dynamic,
+    /// The derivations that it depends on lead back to itself.
+    #[error("the derivation depends on itself")]
+    Cycle,
+    /// A derivation that it depends on, or an output of that, is not known.
+    #[error("the derivation depends on output '{output}' of '{derivation}', which is not known")]
+    UnknownInput {
+        /// The path of the other derivation, as it stands there.
+        derivation: String,
+        /// The output of that.
+        output: String,
+    },
     /// The bytes cannot be had.
     #[error("the derivation cannot be read")]
     Read(#[from] io::Error),
@@ -46,103 +66,45 @@ pub enum DerivationError {
 /// # Errors
 /// When it does not begin as a derivation does, or cannot be read.
 pub fn outputs(file: impl Read, store_dir: &StoreDir) -> Result<Vec<(String, StorePath)>, DerivationError> {
-    let mut parser = Parser { bytes: io::BufReader::new(file.take(LIMIT)).bytes().peekable(), offset: 0 };
+    let mut parser = parser(file, LIMIT);
     if parser.peek()? == Some(b'D') {
         parser.head()?;
     }
-    parser.expect("[", "'['")?;
-    let mut outputs = Vec::new();
-    while parser.peek()? != Some(b']') {
-        if !outputs.is_empty() {
-            parser.expect(",", "','")?;
-        }
-        parser.expect("(", "'('")?;
-        let name = parser.string()?;
-        parser.expect(",", "','")?;
-        let path = parser.string()?;
-        for _hash_algorithm_then_hash in 0..2 {
-            parser.expect(",", "','")?;
-            parser.string()?;
-        }
-        parser.expect(")", "')'")?;
-        outputs.push((name, path));
-    }
-    outputs
-        .into_iter()
-        .filter(|(_, path)| !path.is_empty())
-        .map(|(name, path)| match store_dir.parse(&path) {
-            Ok(parsed) => Ok((name, parsed)),
-            Err(source) => Err(DerivationError::BadPath { name, path, source }),
+    known_outputs(&output_tuples(&mut parser)?, store_dir)
+}
+
+/// An output as it stands there.
+#[derive(Debug, Clone)]
+struct Output {
+    name: String,
+    path: String,
+    /// The method and the algorithm of its content address.
+    method: String,
+    /// The hash that it must have.
+    hash: String,
+}
+
+fn output_tuples<I>(parser: &mut Parser<I>) -> Result<Vec<Output>, DerivationError>
+where
+    I: Iterator<Item = io::Result<u8>>,
+{
+    parser.list("[", b']', |parser| {
+        let [name, path, method, hash] = parser.tuple()?;
+        Ok(Output { name, path, method, hash })
+    })
+}
+
+fn known_outputs(
+    outputs: &[Output],
+    store_dir: &StoreDir,
+) -> Result<Vec<(String, StorePath)>, DerivationError> {
+    let known = outputs.iter().filter(|output| !output.path.is_empty());
+    known
+        .map(|Output { name, path, .. }| match store_dir.parse(path) {
+            Ok(parsed) => Ok((name.clone(), parsed)),
+            Err(source) => Err(DerivationError::BadPath { name: name.clone(), path: path.clone(), source }),
         })
         .collect()
-}
-
-struct Parser<I: Iterator<Item = io::Result<u8>>> {
-    bytes: Peekable<I>,
-    offset: usize,
-}
-
-impl<I: Iterator<Item = io::Result<u8>>> Parser<I> {
-    /// What stands before the outputs.
-    fn head(&mut self) -> Result<(), DerivationError> {
-        self.expect("D", "'Derive' or 'DrvWithVersion'")?;
-        if self.peek()? == Some(b'e') {
-            return self.expect("erive(", "'Derive('");
-        }
-        self.expect("rvWithVersion(", "'DrvWithVersion('")?;
-        self.string()?;
-        self.expect(",", "','")
-    }
-
-    fn peek(&mut self) -> Result<Option<u8>, DerivationError> {
-        match self.bytes.peek() {
-            Some(Ok(byte)) => Ok(Some(*byte)),
-            Some(Err(_)) => self.next(),
-            None => Ok(None),
-        }
-    }
-
-    fn next(&mut self) -> Result<Option<u8>, DerivationError> {
-        let byte = self.bytes.next().transpose()?;
-        self.offset += usize::from(byte.is_some());
-        Ok(byte)
-    }
-
-    fn expect(&mut self, text: &str, expected: &'static str) -> Result<(), DerivationError> {
-        for wanted in text.bytes() {
-            let offset = self.offset;
-            if self.next()? != Some(wanted) {
-                return Err(DerivationError::Syntax { offset, expected });
-            }
-        }
-        Ok(())
-    }
-
-    fn string(&mut self) -> Result<String, DerivationError> {
-        self.expect("\"", "'\"'")?;
-        let start = self.offset;
-        let mut bytes = Vec::new();
-        loop {
-            match self.next()? {
-                Some(b'"') => break,
-                Some(b'\\') => match self.next()? {
-                    Some(b'n') => bytes.push(b'\n'),
-                    Some(b'r') => bytes.push(b'\r'),
-                    Some(b't') => bytes.push(b'\t'),
-                    Some(other) => bytes.push(other),
-                    None => return Err(self.unterminated()),
-                },
-                Some(byte) => bytes.push(byte),
-                None => return Err(self.unterminated()),
-            }
-        }
-        String::from_utf8(bytes)
-            .map_err(|_| DerivationError::Syntax { offset: start, expected: "a string in UTF-8" })
-    }
-
-    fn unterminated(&self) -> DerivationError {
-        DerivationError::Syntax { offset: self.offset, expected: "the end of a string" }
-    }
 }
 
 #[cfg(test)]

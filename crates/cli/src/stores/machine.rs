@@ -1,0 +1,109 @@
+//! Opens the stores of this machine: directly, through a daemon, or by whichever way is open.
+
+use std::sync::Arc;
+
+use nars3_nix_store::{AutoStore, DaemonStore, DaemonStoreOptions, LocalStore, LocalStoreOptions};
+use nars3_store_url::{DaemonSettings, LocalSettings, StoreUrl};
+
+use super::Purpose;
+use crate::error::{CliError, CliResult, ResultExt};
+use crate::run::Context;
+use crate::settings::trusted_public_keys;
+
+/// What may help where this machine's store cannot be opened directly.
+pub(crate) const DAEMON_HINT: &str =
+    "where a nix-daemon owns the store, use 'daemon', or 'auto' to let nars3 choose; elsewhere, be root";
+
+/// The store that `settings` name, opened directly; `None` where it is not there yet, and is not to be created.
+pub(super) async fn local(
+    url: &StoreUrl,
+    settings: &LocalSettings,
+    purpose: Purpose<'_>,
+    context: &Context,
+) -> CliResult<Option<Arc<LocalStore>>> {
+    let options = local_options(url, settings, purpose, context)?;
+    let is_the_machines = options.root.is_none() && options.state_dir.is_none();
+    let is_preview = matches!(purpose, Purpose::Preview);
+    let open = move || {
+        if is_preview && !LocalStore::exists(&options)? {
+            return Ok(None);
+        }
+        LocalStore::open(options).map(Some)
+    };
+    let opened = tokio::task::spawn_blocking(open).await?;
+    opened.map_err(|error| match is_the_machines {
+        true => CliError::from(error).hint(DAEMON_HINT),
+        false => error.into(),
+    })
+}
+
+pub(super) async fn daemon(
+    url: &StoreUrl,
+    settings: &DaemonSettings,
+    purpose: Purpose<'_>,
+) -> CliResult<Arc<DaemonStore>> {
+    let options = daemon_options(url, settings, purpose);
+    tokio::task::spawn_blocking(|| DaemonStore::open(options))
+        .await?
+        .hint(|| "to read the store without a daemon, use 'local'; to let nars3 choose, 'auto'".to_owned())
+}
+
+pub(super) async fn auto(
+    url: &StoreUrl,
+    local: &LocalSettings,
+    daemon: &DaemonSettings,
+    purpose: Purpose<'_>,
+    context: &Context,
+) -> CliResult<Arc<AutoStore>> {
+    let local = local_options(url, local, purpose, context)?;
+    let daemon = daemon_options(url, daemon, purpose);
+    let store = tokio::task::spawn_blocking(|| AutoStore::open(local, daemon)).await?.hint(|| {
+        "without Nix on this machine, name a store: local?root=DIR, s3://BUCKET or file:///DIR".to_owned()
+    })?;
+    if purpose.optimise() && store.writes_through_daemon() {
+        tracing::warn!(
+            "--optimise is left to the nix-daemon, which shares equal files where its nix.conf has \
+             auto-optimise-store"
+        );
+    }
+    Ok(store)
+}
+
+fn local_options(
+    url: &StoreUrl,
+    settings: &LocalSettings,
+    purpose: Purpose<'_>,
+    context: &Context,
+) -> CliResult<LocalStoreOptions> {
+    let mut options = LocalStoreOptions::default();
+    options.root.clone_from(&settings.root);
+    options.state_dir.clone_from(&settings.state);
+    options.real_store_dir.clone_from(&settings.real);
+    options.log_dir.clone_from(&settings.log);
+    options.store_dir = url.store.store_dir.clone();
+    options.progress = Arc::clone(&context.progress);
+    match purpose {
+        Purpose::Read | Purpose::Inspect | Purpose::Preview => options.read_only = true,
+        Purpose::Write { trusted_public_keys: arguments, .. } => {
+            options.read_only = settings.read_only;
+            options.optimise =
+                purpose.optimise() || context.nix.flag("auto-optimise-store")?.unwrap_or(false);
+            options.required_signatures = if settings.require_sigs == Some(false) {
+                None
+            } else {
+                trusted_public_keys(arguments, &context.environment, &context.nix)?.map(Arc::new)
+            };
+        }
+    }
+    Ok(options)
+}
+
+fn daemon_options(url: &StoreUrl, settings: &DaemonSettings, purpose: Purpose<'_>) -> DaemonStoreOptions {
+    DaemonStoreOptions {
+        socket: settings.socket_path(),
+        store_dir: url.store.store_dir.clone(),
+        check_signatures: !matches!(purpose, Purpose::Write { check_signatures: false, .. }),
+        log_dir: settings.log.clone().unwrap_or(DaemonStoreOptions::default().log_dir),
+        ..DaemonStoreOptions::default()
+    }
+}

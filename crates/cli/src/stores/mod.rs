@@ -1,0 +1,239 @@
+//! A store URL becomes an open store: the one place where all kinds of stores are known.
+
+mod cache;
+mod elsewhere;
+mod machine;
+mod server_copies;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nars3_binary_cache::{BinaryCache, ListingOrder};
+use nars3_store_api::{BuildRecords, Store};
+use nars3_store_url::{FileCache, LocalSettings, S3Settings, StoreKind, StoreUrl};
+use object_store::memory::InMemory;
+
+use self::cache::{directory_objects, http_objects, open_cache, s3_objects};
+pub(crate) use self::machine::DAEMON_HINT;
+use crate::error::{CliError, CliResult, ResultExt};
+use crate::nix_places;
+use crate::run::Context;
+
+/// What a store is opened for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Purpose<'a> {
+    /// To read from it; nothing is created, no key is needed. Answers may come from what earlier commands were told.
+    Read,
+    /// As `Read`, but to see how it is now.
+    Inspect,
+    /// To find out what would be written to it; one that is not there counts as empty, and is not created.
+    Preview,
+    /// To write to it.
+    Write {
+        /// `--trusted-public-keys`.
+        trusted_public_keys: &'a [String],
+        /// `--secret-key-file`.
+        secret_key_files: &'a [PathBuf],
+        /// Whether a daemon is to check signatures: not `--no-check-sigs`.
+        check_signatures: bool,
+        /// `--optimise`.
+        optimise: bool,
+    },
+}
+
+impl Purpose<'_> {
+    /// To write to it, with keys from the environment and the URL only.
+    pub(crate) const WRITE: Self = Purpose::Write {
+        trusted_public_keys: &[],
+        secret_key_files: &[],
+        check_signatures: true,
+        optimise: false,
+    };
+
+    fn optimise(self) -> bool {
+        matches!(self, Purpose::Write { optimise: true, .. })
+    }
+}
+
+/// An open store, and what its URL said of it.
+#[derive(Debug)]
+pub(crate) struct OpenedStore {
+    pub(crate) store: Arc<dyn Store>,
+    /// The same store, as the keeper of what builds leave.
+    pub(crate) records: Arc<dyn BuildRecords>,
+    /// The same store, where it is a binary cache.
+    pub(crate) cache: Option<Arc<BinaryCache>>,
+    /// `?trusted=true`: its paths need no signatures.
+    pub(crate) trusted: bool,
+    /// What its URL says of which store it is, and nothing of how it is written to or reached.
+    pub(crate) identity: String,
+    /// Whether it is a binary cache by its URL.
+    pub(crate) is_cache: bool,
+    /// Whether it may have substituters of its own.
+    pub(crate) has_substituters: bool,
+    /// The settings of its bucket, where it is in one.
+    s3: Option<Box<S3Settings>>,
+}
+
+impl OpenedStore {
+    /// What `store info` prints: names and values.
+    pub(crate) fn facts(&self) -> Vec<(&'static str, String)> {
+        let mut facts =
+            vec![("url", self.store.to_string()), ("storeDir", self.store.store_dir().to_string())];
+        if let Some(cache) = &self.cache {
+            facts.extend(cache_facts(cache));
+        }
+        facts
+    }
+}
+
+fn cache_facts(cache: &BinaryCache) -> Vec<(&'static str, String)> {
+    match cache.info() {
+        None => vec![("nixCacheInfo", "absent; the first write creates it".to_owned())],
+        Some(info) => {
+            let mass_query = info.want_mass_query.map(|yes| ("wantMassQuery", yes.to_string()));
+            let priority = info.priority.map(|priority| ("priority", priority.to_string()));
+            mass_query.into_iter().chain(priority).collect()
+        }
+    }
+}
+
+/// Opens the store at `text`; the one that Nix's settings name if it is empty.
+pub(crate) async fn open_store(
+    text: &str,
+    purpose: Purpose<'_>,
+    context: &Context,
+) -> CliResult<OpenedStore> {
+    open(text, Beside::default(), purpose, context).await
+}
+
+/// What a cache is opened beside.
+#[derive(Default)]
+pub(crate) struct Beside<'a> {
+    /// Paths in it may refer to paths in these.
+    pub(crate) upstreams: Vec<Arc<dyn Store>>,
+    /// From there, files may be copied by the server, if it has both.
+    pub(crate) source: Option<&'a OpenedStore>,
+}
+
+/// Opens the store at `text`; if it is a cache, paths in it may refer to paths in the open `upstreams`.
+pub(crate) async fn open_store_with(
+    text: &str,
+    upstreams: Vec<Arc<dyn Store>>,
+    purpose: Purpose<'_>,
+    context: &Context,
+) -> CliResult<OpenedStore> {
+    open(text, Beside { upstreams, source: None }, purpose, context).await
+}
+
+/// Opens the store at `text`, beside others if it is a cache.
+pub(crate) async fn open_store_beside(
+    text: &str,
+    beside: Beside<'_>,
+    purpose: Purpose<'_>,
+    context: &Context,
+) -> CliResult<OpenedStore> {
+    open(text, beside, purpose, context).await
+}
+
+async fn open(
+    text: &str,
+    beside: Beside<'_>,
+    purpose: Purpose<'_>,
+    context: &Context,
+) -> CliResult<OpenedStore> {
+    let text = if text.is_empty() { context.nix.default_store(&context.environment) } else { text };
+    let parsed = StoreUrl::parse(text).hint(|| {
+        "a store is s3://BUCKET?OPTIONS, file:///DIR, http(s)://HOST/…, local, local?root=DIR, daemon or auto"
+            .to_owned()
+    })?;
+    for warning in &parsed.warnings {
+        tracing::warn!("{warning}");
+    }
+    let mut url = parsed.url;
+    if let Some(directory) = nix_places::store_dir(text, &context.environment)? {
+        url.store.store_dir = directory;
+    }
+    url.resolve_relative(&std::env::current_dir()?);
+    if purpose.optimise() && !matches!(url.kind, StoreKind::Local(_) | StoreKind::Auto(_)) {
+        return Err(CliError::new(format!("--optimise is for stores on this machine, and '{text}' is none"))
+            .hint("a nix-daemon shares equal files where its nix.conf has auto-optimise-store"));
+    }
+    match &url.kind {
+        StoreKind::S3(settings) => {
+            let objects = s3_objects(settings, context).await?;
+            open_cache(&url, objects, ListingOrder::Ascending, beside, purpose, context).await
+        }
+        StoreKind::File(FileCache { dir, .. }) => {
+            let objects = directory_objects(dir, purpose)?;
+            open_cache(&url, objects, ListingOrder::Unordered, beside, purpose, context).await
+        }
+        StoreKind::Http(settings) => {
+            let objects = http_objects(settings, context).await?;
+            open_cache(&url, objects, ListingOrder::Unordered, beside, purpose, context).await
+        }
+        StoreKind::Local(settings) => {
+            let settings = nix_places::local(settings.clone(), &context.environment);
+            open_local(&url, &settings, beside, purpose, context).await
+        }
+        StoreKind::Daemon(settings) => {
+            let settings = nix_places::daemon(settings.clone(), &context.environment);
+            Ok(opened(machine::daemon(&url, &settings, purpose).await?, &url))
+        }
+        StoreKind::Auto(settings) => {
+            let local = nix_places::local(settings.local.clone(), &context.environment);
+            if local.root.is_some() {
+                return open_local(&url, &local, beside, purpose, context).await;
+            }
+            let daemon = nix_places::daemon(settings.daemon(), &context.environment);
+            Ok(opened(machine::auto(&url, &local, &daemon, purpose, context).await?, &url))
+        }
+    }
+}
+
+/// A store that is opened directly. What would be written to one that is not there is found out without creating it.
+async fn open_local(
+    url: &StoreUrl,
+    settings: &LocalSettings,
+    beside: Beside<'_>,
+    purpose: Purpose<'_>,
+    context: &Context,
+) -> CliResult<OpenedStore> {
+    match machine::local(url, settings, purpose, context).await? {
+        Some(store) => Ok(opened(store, url)),
+        None => {
+            let empty = Arc::new(InMemory::new());
+            open_cache(url, empty, ListingOrder::Unordered, beside, purpose, context).await
+        }
+    }
+}
+
+fn opened<S: BuildRecords + 'static>(store: Arc<S>, url: &StoreUrl) -> OpenedStore {
+    OpenedStore {
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        records: store,
+        cache: None,
+        trusted: url.store.trusted,
+        identity: identity(url),
+        is_cache: url.kind.is_cache(),
+        has_substituters: matches!(url.kind, StoreKind::Daemon(_) | StoreKind::Auto(_)),
+        s3: match &url.kind {
+            StoreKind::S3(settings) => Some(settings.clone().into()),
+            _ => None,
+        },
+    }
+}
+
+/// The same for every URL of the same store, as far as a URL can tell.
+fn identity(url: &StoreUrl) -> String {
+    match &url.kind {
+        StoreKind::S3(settings) => match &settings.endpoint {
+            Some(endpoint) => format!("{}?endpoint={endpoint}", url.base()),
+            None => url.base(),
+        },
+        StoreKind::File(_) | StoreKind::Http(_) => url.base(),
+        StoreKind::Local(_) | StoreKind::Daemon(_) | StoreKind::Auto(_) => {
+            StoreUrl::new(url.kind.clone()).to_string()
+        }
+    }
+}
