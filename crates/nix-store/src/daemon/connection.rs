@@ -31,6 +31,7 @@ use crate::worker_protocol::wire::{
     read_bool, read_list, read_number, read_string, write_bool, write_list, write_number, write_string,
 };
 
+use add::FRAME;
 pub(crate) use add::{Outcome, Taking};
 
 /// The numbers of the requests.
@@ -64,6 +65,10 @@ const REALISATIONS_SINCE: u64 = 27;
 /// daemon cannot make us wait while it waits for us.
 const QUESTIONS_AT_ONCE: usize = 32;
 
+/// Bytes that are gathered before they are written: a frame with the length before it, and the beginning of the next. A length
+/// that went by itself would wake the daemon for eight bytes.
+const WRITE_BUFFER: usize = 2 * FRAME;
+
 /// Nix's numbers for the levels of its log.
 const LOG_WARNINGS: u64 = 1;
 const LOG_INFO: u64 = 3;
@@ -85,7 +90,7 @@ impl Connection {
         from.serve(wanted.clone());
         to.serve(wanted.clone());
         let mut from = BufReader::new(from);
-        let mut to = BufWriter::new(to);
+        let mut to = BufWriter::with_capacity(WRITE_BUFFER, to);
         let agreement = shake_hands(&mut from, &mut to)?;
         let mut connection = Self { store_dir, from, to, agreement, wanted };
         connection.wait()?;

@@ -189,7 +189,7 @@ impl DaemonStore {
                 }
                 connection.add_build_log(&derivation, &log)
             });
-            added.map_err(|error| super::store::failed(shared, "add a build log", error))?
+            added.map_err(|error| super::shared::failed(shared, "add a build log", error))?
         })
         .await
     }

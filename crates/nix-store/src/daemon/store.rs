@@ -1,97 +1,32 @@
 //! The store behind a daemon, as the copy engine sees it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use nars3_narinfo::PathInfo;
 use nars3_store_api::{
-    NarOrder, NarStream, NarWriter, Publication, StageOptions, Staged, Store, StoreError, WriteBehaviour,
+    NarOrder, NarStream, Publication, StageOptions, Staged, Store, StoreError, WriteBehaviour,
 };
-use nars3_store_path::{HashPart, Hasher, StoreDir, StorePath};
+use nars3_store_path::{HashPart, StoreDir, StorePath};
 
-use super::connection::{Connection, Outcome, Taking};
+use super::connection::{Connection, Outcome};
+use super::options::{DaemonStoreOptions, url};
 use super::pool::Pool;
+use super::sending::Token;
+use super::shared::{Shared, failed};
 use super::socket::Wanted;
-use super::waiting::{Room, Waiting, WaitingNar};
+use super::waiting::Waiting;
 use crate::LocalStoreError;
-use crate::error::backend_error_of;
-use crate::logs::DEFAULT_LOG_DIR;
-use crate::order::references_first;
-use crate::verify::VerifyingReader;
 use crate::worker_protocol::error::{DaemonError, WireError};
-
-/// Where a daemon listens, if nothing else is said.
-const DEFAULT_SOCKET: &str = "/nix/var/nix/daemon-socket/socket";
-
-/// Bytes of a NAR that are passed on at once.
-const BLOCK: usize = 64 * 1024;
-
-/// How to reach a daemon.
-#[derive(Debug, Clone)]
-pub struct DaemonStoreOptions {
-    /// The socket; that of the daemon of this machine by default.
-    pub socket: PathBuf,
-    /// The logical store directory. The daemon does not say which it has: with the wrong one, no path is understood.
-    pub store_dir: StoreDir,
-    /// Let the daemon check signatures. It does so whatever is said here, unless it trusts us.
-    pub check_signatures: bool,
-    /// Connections at once, at least 1. For each, the daemon runs a process.
-    pub connections: usize,
-    /// Where the daemon keeps its build logs: they are read from there.
-    pub log_dir: PathBuf,
-}
-
-impl Default for DaemonStoreOptions {
-    /// The daemon of this machine, with signatures checked.
-    fn default() -> Self {
-        Self {
-            socket: DEFAULT_SOCKET.into(),
-            store_dir: StoreDir::default(),
-            check_signatures: true,
-            connections: 8,
-            log_dir: DEFAULT_LOG_DIR.into(),
-        }
-    }
-}
 
 /// The Nix store behind a nix-daemon. The daemon makes a path valid as soon as it has its NAR. So small NARs are kept
 /// until `publish`, which sends them together, and a large one is sent when it is staged: `publish` has nothing left
 /// to do for it.
 pub struct DaemonStore {
     pub(super) shared: Arc<Shared>,
-}
-
-pub(crate) struct Shared {
-    pub(super) options: DaemonStoreOptions,
-    pub(super) pool: Pool,
-    daemon_version: Option<String>,
-    trusted: Option<bool>,
-    takes_many: bool,
-    waiting: Arc<Waiting>,
-    roots: Mutex<Roots>,
-}
-
-/// A connection that is kept for the temporary roots: they last as long as it does. There is none before the first root,
-/// since for each the daemon runs a process.
-#[derive(Debug, Default)]
-struct Roots {
-    connection: Option<Connection>,
-    refused: bool,
-    rooted: HashSet<StorePath>,
-}
-
-/// What is remembered of a path between `stage` and `publish`.
-#[derive(Debug)]
-enum Token {
-    /// It has been sent, and is valid.
-    Sent,
-    /// It is to be sent with others.
-    Waiting(WaitingNar),
 }
 
 impl DaemonStore {
@@ -189,156 +124,6 @@ impl DaemonStore {
                     source: LocalStoreError::ShutDown.into(),
                 }),
             },
-        }
-    }
-}
-
-impl Shared {
-    /// Keeps collectors away from `paths`. That it may not is no reason to stop.
-    fn root(&self, wanted: &Wanted, paths: &[StorePath]) {
-        let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
-        let Roots { connection, refused, rooted } = &mut *roots;
-        let new: Vec<&StorePath> = paths.iter().filter(|path| !rooted.contains(*path)).collect();
-        if *refused || new.is_empty() {
-            return;
-        }
-        let added = match connection.take() {
-            Some(mut open) => {
-                open.serve(wanted);
-                Ok(open)
-            }
-            None => self.pool.connect(wanted),
-        }
-        .and_then(|mut open| open.add_temp_roots(new.iter().copied()).map(|()| open));
-        match added {
-            Ok(open) => {
-                rooted.extend(new.into_iter().cloned());
-                *connection = Some(open);
-            }
-            Err(error) => {
-                tracing::debug!(%error, "reading without temporary roots");
-                *refused = true;
-            }
-        }
-    }
-
-    /// Takes in a path that goes by itself.
-    fn send(
-        &self,
-        wanted: &Wanted,
-        info: PathInfo,
-        nar: NarStream,
-        options: StageOptions,
-    ) -> Result<Staged, StoreError> {
-        let sent = as_copied(&info);
-        let mut reader = VerifyingReader::new(self, &self.options.store_dir, &info, nar)?;
-        let taking = self.taking(options.repair);
-        let added =
-            self.pool.run(wanted, |connection| connection.add_to_store_nar(&sent, &mut reader, taking));
-        added.map_err(|error| failed(self, &format!("add '{}'", info.path), error))??;
-        drop(reader);
-        Ok(Staged::new(info, Token::Sent))
-    }
-
-    /// Takes in a path that waits for others.
-    fn keep(&self, info: PathInfo, nar: NarStream, room: Room) -> Result<Staged, StoreError> {
-        let mut reader = VerifyingReader::new(self, &self.options.store_dir, &info, nar)?;
-        // The reader stops at the size that was promised.
-        let mut bytes = Vec::with_capacity(usize::try_from(info.nar_size).unwrap_or(0));
-        if let Err(error) = reader.read_to_end(&mut bytes) {
-            return Err(reader.failure_of(error));
-        }
-        reader.finish()?;
-        drop(reader);
-        let waiting = room.fill(&info.path, bytes);
-        Ok(Staged::new(info, Token::Waiting(waiting)))
-    }
-
-    /// Sends paths that have waited, in one request; where the daemon refuses it, each by itself. One that it does not
-    /// take must not keep the others out; and Nix 2.8 stumbles in such a request over a path that somebody else has
-    /// made valid meanwhile.
-    fn send_together(&self, wanted: &Wanted, batch: &[(PathInfo, WaitingNar)]) -> Result<(), StoreError> {
-        let infos: Vec<PathInfo> = batch.iter().map(|(info, _)| as_copied(info)).collect();
-        let order = references_first(&infos.iter().collect::<Vec<_>>())
-            .map_err(|cycle| backend_error_of(self, "add paths", cycle))?;
-        let ordered: Vec<(&PathInfo, &[u8])> = order
-            .iter()
-            .filter_map(|&place| Some((infos.get(place)?, batch.get(place)?.1.nar.as_slice())))
-            .collect();
-        let taking = self.taking(false);
-        let together = self.pool.run(wanted, |connection| connection.add_multiple_to_store(&ordered, taking));
-        match together {
-            Ok(sent) => return sent,
-            Err(DaemonError::Remote(error)) => tracing::debug!(%error, "sending paths one by one"),
-            Err(broken) => return Err(failed(self, "add paths", broken)),
-        }
-        let mut refused: Vec<(StorePath, StoreError)> = Vec::new();
-        for (info, nar) in ordered {
-            // What was refused, others cannot refer to.
-            let gone = info.references.iter().find(|path| refused.iter().any(|(other, _)| other == *path));
-            let added = match gone {
-                Some(reference) => Err(StoreError::MissingReference {
-                    store: self.to_string(),
-                    path: info.path.clone(),
-                    reference: reference.clone(),
-                }),
-                None => self
-                    .pool
-                    .run(wanted, |connection| connection.add_bytes_to_store(info, nar, taking))
-                    .map_err(|error| failed(self, &format!("add '{}'", info.path), error))
-                    .flatten(),
-            };
-            if let Err(error) = added {
-                refused.push((info.path.clone(), error));
-            }
-        }
-        if refused.is_empty() {
-            return Ok(());
-        }
-        let refusal = StoreError::Refused { store: self.to_string(), refused };
-        Err(if batch.len() == 1 { refusal.into_first() } else { refusal })
-    }
-
-    fn taking(&self, repair: bool) -> Taking {
-        Taking { repair, check_signatures: self.options.check_signatures }
-    }
-
-    /// Passes the NAR of a path on to `writer`.
-    fn nar(&self, info: &PathInfo, writer: &mut NarWriter) -> Result<(), StoreError> {
-        let wanted = Wanted::default();
-        self.root(&wanted, std::slice::from_ref(&info.path));
-        let mut hasher = Hasher::new(info.nar_hash.algorithm());
-        let sent = self.pool.run(&wanted, |connection| {
-            let from = connection.nar_from_path(&info.path)?;
-            let mut buffer = vec![0; BLOCK];
-            let mut left = info.nar_size;
-            while left > 0 {
-                let room = usize::try_from(left).unwrap_or(BLOCK).min(BLOCK);
-                let block = buffer.get_mut(..room).unwrap_or_default();
-                from.read_exact(block)?;
-                hasher.update(block);
-                left -= room as u64;
-                if writer.write_all(block).is_err() {
-                    // Nobody wants the rest; but it is on its way.
-                    return Ok(Outcome::Broken(None));
-                }
-            }
-            let actual = hasher.finish();
-            // With another hash it may have another size, and then the rest of it is still on its way.
-            Ok(if actual == info.nar_hash {
-                Outcome::Clean(Some(actual))
-            } else {
-                Outcome::Broken(Some(actual))
-            })
-        });
-        match sent.map_err(|error| failed(self, &format!("read '{}'", info.path), error))? {
-            Some(actual) if actual != info.nar_hash => Err(StoreError::NarHashMismatch {
-                store: self.to_string(),
-                path: info.path.clone(),
-                expected: info.nar_hash,
-                actual,
-            }),
-            _ => Ok(()),
         }
     }
 }
@@ -474,30 +259,6 @@ impl Store for DaemonStore {
             return Ok(());
         }
         self.blocking(move |shared, wanted| shared.send_together(wanted, &waiting)).await
-    }
-}
-
-/// A copy was not built where it comes to; and an untrusted client may not say so anyway.
-fn as_copied(info: &PathInfo) -> PathInfo {
-    PathInfo { ultimate: false, ..info.clone() }
-}
-
-/// The error of a request, with what was to be done.
-pub(super) fn failed(store: &impl fmt::Display, action: &str, error: DaemonError) -> StoreError {
-    StoreError::Backend { store: store.to_string(), action: action.to_owned(), source: error.into() }
-}
-
-fn url(options: &DaemonStoreOptions) -> String {
-    if options.socket == Path::new(DEFAULT_SOCKET) {
-        "daemon".to_owned()
-    } else {
-        format!("unix://{}", options.socket.display())
-    }
-}
-
-impl fmt::Display for Shared {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&url(&self.options))
     }
 }
 

@@ -24,7 +24,7 @@ const MULTIPLE_SINCE: u64 = 32;
 const MULTIPLE_FORM: u64 = 16;
 
 /// Bytes in one frame.
-const FRAME: usize = 64 * 1024;
+pub(super) const FRAME: usize = 64 * 1024;
 
 /// An answer, and what became of the connection that gave it.
 #[derive(Debug)]
