@@ -23,6 +23,7 @@ use crate::location::Elsewhere;
 use crate::objects::Objects;
 use crate::options::BinaryCacheOptions;
 use crate::stats::CacheStats;
+use crate::workers::Workers;
 
 /// The largest `nix-cache-info` that is believed. Real ones have some sixty bytes.
 const CACHE_INFO_SIZE: u64 = 64 * 1024;
@@ -53,6 +54,11 @@ pub struct BinaryCache {
     pub(crate) server_copies: Option<ServerCopies>,
     pub(crate) known: Known,
     pub(crate) elsewhere: Option<Arc<dyn Elsewhere>>,
+    /// Places among those who read files of this machine, and compress them: that is work, and more of it at once would only
+    /// need more threads.
+    pub(crate) readers: Semaphore,
+    /// Compress what takes much memory.
+    pub(crate) workers: Workers,
     pub(crate) compression_memory: Budget,
     pub(crate) decompression_memory: Budget,
     /// `None`: temporary files may take any space.
@@ -65,6 +71,13 @@ pub struct BinaryCache {
     info: Option<CacheInfo>,
     /// Set once `nix-cache-info` is there.
     pub(crate) announced: OnceCell<()>,
+}
+
+/// Who reads waits for the disk now and then.
+const READERS_PER_CORE: usize = 4;
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 impl BinaryCache {
@@ -110,6 +123,8 @@ impl BinaryCache {
             nars_out: Arc::new(Semaphore::new(options.limits.concurrent_nars.max(1))),
             force_encodings: options.force_encodings,
             level_lowered: AtomicBool::new(false),
+            workers: Workers::new(),
+            readers: Semaphore::new(READERS_PER_CORE * cores()),
         }))
     }
 

@@ -104,6 +104,11 @@ fn effort_on(cores: u64, settings: &CacheSettings, nar_size: u64, budget: u64) -
     Effort { options, memory, lowered }
 }
 
+/// Whether a method takes tens of MiB also for a small NAR, for tables that it fills before it begins.
+pub(crate) fn takes_much(method: &Compression) -> bool {
+    matches!(method, Compression::Xz | Compression::Lzip | Compression::Lzma)
+}
+
 /// The least level that makes the same of a NAR as `level`: a dictionary larger than the NAR is of no use.
 fn enough(method: &Compression, level: i32, nar_size: u64) -> i32 {
     match method {

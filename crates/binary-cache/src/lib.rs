@@ -44,7 +44,7 @@
 //!   and NarSize always: a NAR with a wrong bit ends in an error, never in a complete stream.
 //! - A narinfo is about the path that its key names, and its `URL` leads to an object of the same cache, or it is refused.
 //! - No NAR is in memory as a whole. What is held is bounded by `Limits`, shared by all paths in flight, whatever is
-//!   stored. Hashing and compression run on the blocking pool.
+//!   stored. Hashing and compression run on the blocking pool, or on a few threads where they take much memory.
 //! - Conditional writes settle races: of two writers of one path the first wins, and the signatures of both stay. Stores
 //!   without conditional writes or without headers (files) are found out by their answers and served as well as they can.
 //! - What this process knows to be present is remembered, absence is not. Readers may be answered from a file that outlives
@@ -68,13 +68,14 @@
 //! | `known` | what this process knows to be there |
 //! | `path_info_cache` | what earlier processes knew, on disk, for readers only |
 //! | `take`, `incoming`, `compress`, `spool` | a NAR on its way in |
+//! | `workers` | the few threads that compress what takes much memory |
 //! | `take_stored` | a large NAR that is kept as it is: its parts go out while it is read |
 //! | `publish` | references, signatures, the narinfo |
 //! | `send`, `location`, `unpack` | a NAR on its way out |
 //! | `send_file`, `take_file` | the same file on its way to another cache, never compressed again |
 //! | `server_copy` | the same file, copied by the server that holds both caches |
 //! | `files`, `seek`, `local_nars` | single files and listings |
-//! | `debug_info`, `logs`, `realisations` | the other objects of a cache |
+//! | `debug_info`, `logs`, `realisations`, `records` | the other objects of a cache |
 //! | `graph`, `delete`, `verify` | what needs all narinfos |
 //! | `objects` | the object store with the manners of a cache: keys, headers, conditions, parts, resumption |
 //! | `budget`, `stats` | shared memory, and the count of what was done |
@@ -111,6 +112,7 @@ mod take_file;
 mod take_stored;
 mod unpack;
 mod verify;
+mod workers;
 
 pub use cache::BinaryCache;
 pub use delete::{DeleteOptions, Deletion};

@@ -108,7 +108,7 @@ pub struct Limits {
     pub part_size: u64,
     /// Parts of one file on their way at once.
     pub concurrent_parts: usize,
-    /// Requests for small objects on their way at once.
+    /// Requests for small objects on their way at once, where the server is far away. One that lets them wait gets fewer.
     pub concurrent_requests: usize,
     /// NARs that are read at once, each on a thread of the blocking pool.
     pub concurrent_nars: usize,
@@ -155,8 +155,8 @@ impl Default for Limits {
             multipart_threshold: 8 * MIB,
             part_size: 8 * MIB,
             concurrent_parts: 4,
-            concurrent_requests: 64,
-            concurrent_nars: 64,
+            concurrent_requests: 256,
+            concurrent_nars: 256,
             decompression_memory: 128 * MIB,
             narinfo_size: 8 * MIB,
             document_size: 64 * MIB,

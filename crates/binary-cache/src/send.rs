@@ -11,7 +11,7 @@ use nars3_store_path::{Hash, Hasher, StorePath};
 use crate::BinaryCache;
 use crate::known::Entry;
 use crate::location::{LocationError, object_key, without_query};
-use crate::objects::{Download, Objects, undo_encoding};
+use crate::objects::{Download, Objects, SMALL_BODY, Turn, undo_encoding};
 
 impl BinaryCache {
     /// The NAR of a path. Its first byte is on its way when this returns, so a NAR that is gone is told at once.
@@ -92,7 +92,10 @@ impl BinaryCache {
             }
             _ => {
                 let key = self.nar_key_of(entry)?;
+                let is_small = entry.file_size.is_some_and(|size| size <= SMALL_BODY);
+                let turn = if is_small { Some(self.objects.turn().await) } else { None };
                 let found = self.objects.download(&key, None).await?;
+                turn.iter().for_each(Turn::answered);
                 (key, found)
             }
         };

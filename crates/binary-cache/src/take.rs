@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nars3_compression::{Compression, CompressionError, EncoderOptions, encoder};
 use nars3_narinfo::{Listing, PathInfo, nar_key};
-use nars3_store_api::{NarStream, Stage, StageOptions, Staged, StoreError, Work};
+use nars3_store_api::{BoxError, NarStream, Stage, StageOptions, Staged, StoreError, Work};
 use nars3_store_path::{Algorithm, Hash};
 
 use crate::BinaryCache;
-use crate::compress::effort;
+use crate::compress::{effort, takes_much};
 use crate::debug_info::Beside;
 use crate::incoming::Incoming;
 use crate::objects::{Kind, Objects};
@@ -62,9 +62,16 @@ impl BinaryCache {
             wants_listing: self.wants_listing(),
             given_up: given_up.flag(),
         };
-        let packed = tokio::task::spawn_blocking(move || packing.run(nar, spool)).await;
-        let Packed { file, hash, listing } =
-            packed.map_err(|error| self.objects.failed(format!("compress '{}'", info.path), error))??;
+        let is_read_here = nar.is_lazy();
+        let pack = move || packing.run(nar, spool);
+        let failed = |error: BoxError| self.objects.failed(format!("compress '{}'", info.path), error);
+        let Packed { file, hash, listing } = if takes_much(&self.settings.compression) {
+            self.workers.run(pack).await.map_err(|error| failed(error.into()))??
+        } else {
+            // Never closed, so there is always a permit in the end.
+            let _place = if is_read_here { self.readers.acquire().await.ok() } else { None };
+            tokio::task::spawn_blocking(pack).await.map_err(|error| failed(error.into()))??
+        };
         let (in_memory, in_file) = file.source.takes();
         share.shrink_to(in_memory);
         space.iter_mut().for_each(|space| space.shrink_to(in_file));

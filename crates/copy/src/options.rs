@@ -27,7 +27,7 @@ pub struct CopyOptions {
     pub selection: Selection,
     /// How fast NARs may pass, all together, where they pass through here unpacked.
     pub pace: Option<Arc<dyn Pace>>,
-    /// NARs under way at once; of small ones, four times as many. Bounds memory together with the stores' own budgets.
+    /// NARs under way at once; of those below 1 MiB four times as many, below 128 KiB sixteen times. Bounds memory together with the stores' own budgets.
     pub jobs: usize,
 }
 

@@ -81,14 +81,22 @@ async fn check_signatures(
 /// The room that a NAR takes, out of `LARGE` for each job. Small ones are over before a far-away server has answered, so
 /// more of them are under way at once; but who asks for one at a time gets one.
 fn room_for(info: &PathInfo, jobs: usize) -> usize {
-    if info.nar_size < SMALL_NAR && jobs > 1 { 1 } else { LARGE }
+    match info.nar_size {
+        _ if jobs == 1 => LARGE,
+        ..TINY_NAR => 1,
+        ..SMALL_NAR => 4,
+        _ => LARGE,
+    }
 }
+
+/// NARs below this size, in bytes, are tiny.
+const TINY_NAR: u64 = 128 << 10;
 
 /// NARs below this size, in bytes, are small.
 const SMALL_NAR: u64 = 1 << 20;
 
-/// How many small ones stand for a large one.
-const LARGE: usize = 4;
+/// How many tiny ones stand for a large one.
+const LARGE: usize = 16;
 
 enum Outcome {
     /// The path, the room that its NAR has taken, and what became of it.

@@ -10,6 +10,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use nars3_narinfo::PathInfo;
 use nars3_store_api::{NarStream, Stage, StageOptions, Staged, Store, StoreError, Work, WriteBehaviour};
 use nars3_store_path::{HashPart, StoreDir, StorePath};
+use tokio::sync::Semaphore;
 
 use crate::database::pool::ReadPool;
 use crate::database::{path_info, schema, valid_paths};
@@ -41,6 +42,18 @@ struct Shared {
     writer: Mutex<Option<Arc<Writer>>>,
     /// The temporary roots that reading takes; `None` where it may not.
     read_roots: OnceLock<Option<Arc<TempRoots>>>,
+    /// Places among those who restore small paths: that is work, and more of it at once would only need more threads.
+    restorers: Semaphore,
+}
+
+/// NARs below this size, in bytes, are there as soon as their first byte.
+const SMALL_NAR: u64 = 128 << 10;
+
+/// Who restores waits for the disk now and then.
+const RESTORERS_PER_CORE: usize = 4;
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 impl LocalStore {
@@ -64,8 +77,14 @@ impl LocalStore {
             None
         };
         let reader = ReadPool::open(Arc::clone(&layout), &*options.progress)?;
-        let shared =
-            Shared { layout, options, reader, writer: Mutex::new(writer), read_roots: OnceLock::new() };
+        let shared = Shared {
+            layout,
+            options,
+            reader,
+            writer: Mutex::new(writer),
+            read_roots: OnceLock::new(),
+            restorers: Semaphore::new(RESTORERS_PER_CORE * cores()),
+        };
         Ok(Arc::new(Self { shared: Arc::new(shared) }))
     }
 
@@ -268,6 +287,9 @@ impl Store for LocalStore {
         options: StageOptions,
     ) -> Result<Staged, StoreError> {
         let shared = Arc::clone(&self.shared);
+        // Never closed, so there is always a permit in the end.
+        let is_small = info.nar_size < SMALL_NAR;
+        let _place = if is_small { self.shared.restorers.acquire().await.ok() } else { None };
         blocking::run(&self.shared.layout, move || shared.stage(info, nar, options)).await
     }
 

@@ -41,7 +41,8 @@ pub(crate) use upload::Source;
 pub(crate) use write::{Mode, Written};
 
 use tokio::sync::OnceCell;
-use window::{Turn, Window};
+use window::Window;
+pub(crate) use window::{SMALL_BODY, Turn};
 
 use crate::budget::Budget;
 use crate::options::{BinaryCacheOptions, Limits, ListingOrder};

@@ -3,6 +3,8 @@
 //! A server that is far away answers late however few ask, so many must ask at once; one that is busy answers later the
 //! more ask, and then more only wait longer. The time of the fastest answer tells the two apart, as it does in TCP Vegas:
 //! of `limit` requests on their way, about `limit × (1 − fastest / now)` are waiting in the server.
+//!
+//! In the beginning the bound doubles with each round, until the first ones wait; then it goes up and down by one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,7 +24,7 @@ const ENOUGH_WAITING: f64 = 6.0;
 const TOO_MANY_WAITING: f64 = 12.0;
 
 /// Bodies up to this size, in bytes, take no time of their own.
-const SMALL_BODY: u64 = 64 * 1024;
+pub(crate) const SMALL_BODY: u64 = 64 * 1024;
 
 /// The bound, and how it has done so far.
 #[derive(Debug)]
@@ -39,6 +41,28 @@ struct State {
     fastest: [Duration; 2],
     /// Permits that are to be taken away as they come back.
     surplus: usize,
+    /// No request has waited yet.
+    starting: bool,
+}
+
+impl State {
+    /// A request `took` so long. The bound grows only where it has been a bound: with `full` of it on their way.
+    fn learn(&mut self, took: Duration, written: bool, full: bool, most: f64) {
+        let [read, write] = &mut self.fastest;
+        let fastest = if written { write } else { read };
+        *fastest = took.min(*fastest);
+        let share = fastest.as_secs_f64() / took.as_secs_f64().max(f64::MIN_POSITIVE);
+        let waiting = self.limit * (1.0 - share);
+        if waiting < ENOUGH_WAITING {
+            // All that are on their way together: twice as many, or two more.
+            let more = if self.starting { 1.0 } else { 2.0 / self.limit };
+            self.limit += if full { more } else { 0.0 };
+        } else {
+            self.starting = false;
+            self.limit -= if waiting > TOO_MANY_WAITING { 1.0 / self.limit } else { 0.0 };
+        }
+        self.limit = self.limit.clamp(LEAST.min(most), most);
+    }
 }
 
 /// A place among the requests that are on their way.
@@ -54,7 +78,7 @@ impl Window {
     pub(crate) fn new(most: usize) -> Self {
         let most = most.max(1);
         let limit = FIRST.min(most as f64);
-        let state = State { limit, fastest: [Duration::MAX; 2], surplus: 0 };
+        let state = State { limit, fastest: [Duration::MAX; 2], surplus: 0, starting: true };
         Self {
             permits: Arc::new(Semaphore::new(limit as usize)),
             state: Mutex::new(state),
@@ -75,19 +99,9 @@ impl Window {
 
     fn learn(&self, took: Duration, written: bool) {
         let mut state = self.lock();
-        let [read, write] = &mut state.fastest;
-        let fastest = if written { write } else { read };
-        *fastest = took.min(*fastest);
-        let share = fastest.as_secs_f64() / took.as_secs_f64().max(f64::MIN_POSITIVE);
-        let waiting = state.limit * (1.0 - share);
         let before = state.limit;
-        // About one more or one fewer for each round of all that are on their way.
-        if waiting < ENOUGH_WAITING {
-            state.limit += 2.0 / state.limit;
-        } else if waiting > TOO_MANY_WAITING {
-            state.limit -= 1.0 / state.limit;
-        }
-        state.limit = state.limit.clamp(LEAST.min(self.most), self.most);
+        let full = self.permits.available_permits() as f64 <= state.limit / 2.0;
+        state.learn(took, written, full, self.most);
         self.resize(&mut state, before);
     }
 
@@ -142,14 +156,15 @@ mod tests {
     use super::*;
 
     fn limit_after(answers: impl IntoIterator<Item = Duration>) -> f64 {
-        let window = Window::new(64);
-        answers.into_iter().for_each(|took| window.learn(took, false));
-        window.lock().limit
+        let mut state = Window::new(256).state.into_inner().unwrap();
+        answers.into_iter().for_each(|took| state.learn(took, false, true, 256.0));
+        state.limit
     }
 
     #[test]
-    fn a_server_that_is_far_away_is_asked_more_at_once() {
-        assert!(limit_after((0..4000).map(|_| Duration::from_millis(50))) > 60.0);
+    fn a_server_that_is_far_away_is_soon_asked_more_at_once() {
+        let rounds = [16, 32, 64, 128].iter().sum::<usize>();
+        assert!(limit_after((0..rounds).map(|_| Duration::from_millis(50))) > 255.0);
     }
 
     #[test]
@@ -160,6 +175,21 @@ mod tests {
             (0..100_000).map(|number| Duration::from_millis(if number == 0 { 1 } else { 4000 }));
         let limit = limit_after(far_too_busy);
         assert!((LEAST..14.0).contains(&limit), "{limit}");
+    }
+
+    /// Once a request has waited, the bound no longer doubles.
+    #[test]
+    fn the_start_ends_with_the_first_that_waits() {
+        let waits_once = [1, 1, 20].into_iter().chain([1; 20]);
+        let limit = limit_after(waits_once.map(Duration::from_millis));
+        assert!((18.0..21.0).contains(&limit), "{limit}");
+    }
+
+    #[test]
+    fn one_question_after_another_is_no_reason_for_more() {
+        let window = Window::new(256);
+        (0..1000).for_each(|_| window.learn(Duration::from_millis(50), false));
+        assert!((window.lock().limit - FIRST).abs() < f64::EPSILON);
     }
 
     #[tokio::test]

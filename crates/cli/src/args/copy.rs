@@ -90,7 +90,7 @@ pub(crate) struct CopyArgs {
     /// Go on after a path has failed, with all that do not depend on it
     #[arg(long)]
     pub(crate) keep_going: bool,
-    /// NARs under way at once; of those below 1 MiB, four times as many
+    /// NARs under way at once; of those below 1 MiB four times as many, below 128 KiB sixteen times
     #[arg(short, long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: u16,
     /// Send and receive at most so many bytes a second, each; K, M and G stand for KiB, MiB and GiB

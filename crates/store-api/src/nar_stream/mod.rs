@@ -131,6 +131,12 @@ impl NarStream {
         self.verified.as_ref().is_some_and(|(hash, size)| hash == nar_hash && *size == nar_size)
     }
 
+    /// Whether nothing has been produced yet and the consumer's thread is to do it, see `from_blocking_sized`: then it
+    /// will hardly wait for anybody.
+    pub fn is_lazy(&self) -> bool {
+        self.lazy.is_some()
+    }
+
     /// How long the consumer has waited for chunks until now.
     pub fn waited(&self) -> Duration {
         self.waited
