@@ -39,6 +39,9 @@ pub struct BinaryCacheOptions {
     pub remembered: Option<Remembered>,
     /// Opens what lies on other servers, where the `URL` of a narinfo leads there. Without it such a narinfo is refused.
     pub elsewhere: Option<Arc<dyn Elsewhere>>,
+    /// The directory that the object store is, if it is one of this machine: its files are then read there, which is
+    /// faster. Without it, all bytes pass through the object store.
+    pub directory: Option<PathBuf>,
     /// What a listing of the object store is like.
     pub listing: ListingOrder,
     /// Write documents with a Content-Encoding that newer Nix cannot read (`xz`, `bzip2`).
@@ -62,6 +65,7 @@ impl BinaryCacheOptions {
             path_info_cache_size: 65_536,
             remembered: None,
             elsewhere: None,
+            directory: None,
             listing: ListingOrder::Unordered,
             force_encodings: false,
             limits: Limits::default(),

@@ -10,7 +10,7 @@ use nars3_store_path::{HashPart, StorePath};
 
 use crate::BinaryCache;
 use crate::known::Entry;
-use crate::objects::{Absence, PAGE, hash_part_of};
+use crate::objects::{Absence, FileHere, PAGE, hash_part_of};
 
 /// Questions that one page of a listing may stand for. A page takes about two round trips and comes one after
 /// another, while questions go thirty and more at a time; S3 charges for a page what it charges for twelve questions.
@@ -75,6 +75,27 @@ impl BinaryCache {
         texts.into_iter().filter_map(understand).collect()
     }
 
+    /// The narinfos of a cache that is a directory of this machine, all read in one go.
+    async fn entries_here(
+        &self,
+        hash_parts: Vec<HashPart>,
+    ) -> Result<HashMap<HashPart, Option<Arc<Entry>>>, StoreError> {
+        let here = |part: &HashPart| self.objects.file_here(&format!("{part}.narinfo"));
+        let Some(files) = hash_parts.iter().map(here).collect::<Option<Vec<FileHere>>>() else {
+            return Ok(HashMap::new());
+        };
+        let keys: Vec<String> = files.iter().map(|file| file.key.clone()).collect();
+        let texts = self.objects.texts_here(files, self.objects.limits().narinfo_size).await?;
+        let mut entries = HashMap::with_capacity(texts.len());
+        for ((hash_part, key), text) in hash_parts.into_iter().zip(keys).zip(texts) {
+            let parse = |text: String| self.parse_narinfo(&key, &hash_part, &text);
+            let entry = text.map(parse).transpose()?.map(|narinfo| Arc::new(Entry::from(narinfo)));
+            entry.iter().for_each(|entry| self.known.remember(Arc::clone(entry)));
+            entries.insert(hash_part, entry);
+        }
+        Ok(entries)
+    }
+
     /// The path infos of `paths`, those that are not there left out. The disk is asked once for all.
     pub(crate) async fn infos(
         &self,
@@ -82,7 +103,9 @@ impl BinaryCache {
     ) -> Result<HashMap<StorePath, Arc<PathInfo>>, StoreError> {
         let new: Vec<_> =
             paths.iter().map(StorePath::hash_part).filter(|part| self.known.entry(part).is_none()).collect();
-        let on_disk = Arc::new(self.entries_on_disk(new).await);
+        let mut at_once = self.entries_on_disk(new.clone()).await;
+        at_once.extend(self.entries_here(new).await?);
+        let on_disk = Arc::new(at_once);
         let queries: Vec<_> = paths
             .iter()
             .cloned()

@@ -11,20 +11,29 @@ use nars3_store_path::{Hash, Hasher, StorePath};
 use crate::BinaryCache;
 use crate::known::Entry;
 use crate::location::{LocationError, object_key, without_query};
-use crate::objects::{Download, Objects, SMALL_BODY, Turn, undo_encoding};
+use crate::objects::{Download, FileHere, Objects, SMALL_BODY, Turn, undo_encoding};
 
 impl BinaryCache {
-    /// The NAR of a path. Its first byte is on its way when this returns, so a NAR that is gone is told at once.
+    /// The NAR of a path. Its first byte is on its way when this returns, so a NAR that is gone is told at once; but for a
+    /// file of this machine, which is opened when it is read.
     pub(crate) async fn send_nar(&self, info: &PathInfo) -> Result<NarStream, StoreError> {
         let entry = self.entry(&info.path).await?.ok_or_else(|| self.invalid(&info.path))?;
         // Never closed, so there is always a permit in the end. Taken first: an open body would time out waiting.
         let permit = Arc::clone(&self.nars_out).acquire_owned().await.ok();
         let unpacker = self.unpacker(&entry.compression, info.nar_size).await;
-        let (entry, key, download) = self.fetch_nar(entry).await?;
+        let here =
+            object_key(self.objects.uri(), &entry.url).ok().and_then(|key| self.objects.file_here(&key));
+        let (entry, source) = match here {
+            Some(file) => (entry, Source::Here(file)),
+            None => {
+                let (entry, key, download) = self.fetch_nar(entry).await?;
+                (entry, Source::Coming { key, download: Box::new(download) })
+            }
+        };
         let unpacking = Unpacking {
             objects: Arc::clone(&self.objects),
             path: info.path.clone(),
-            key,
+            key: source.key().to_owned(),
             compression: entry.compression.clone(),
             options: unpacker.options.clone(),
             file_hash: entry.file_hash,
@@ -34,6 +43,7 @@ impl BinaryCache {
         };
         let stream = NarStream::from_blocking_sized(info.nar_size, move |writer| {
             let mut work = Work::begin(Stage::Unpack);
+            let download = unpacking.open(source)?;
             let (objects, waited) = (Arc::clone(&unpacking.objects), download.waited.clone());
             let hash_part = unpacking.path.hash_part();
             let result = unpacking.run(download, writer);
@@ -103,26 +113,52 @@ impl BinaryCache {
             self.forget(path);
             return Err(StoreError::NarGone { store: self.to_string(), path: path.clone(), location: key });
         };
-        match entry.file_size {
-            // A body that is decoded on the way says nothing about the size of the file.
-            Some(expected) if download.encoding.is_empty() && expected != download.object_size => {
-                Err(StoreError::FileMismatch {
-                    store: self.to_string(),
-                    path: path.clone(),
-                    location: key,
-                    field: "FileSize",
-                    expected: expected.to_string(),
-                    actual: download.object_size.to_string(),
-                })
-            }
-            _ => Ok((key, download)),
-        }
+        ensure_size(&self.objects, path, &key, entry.file_size, &download)?;
+        Ok((key, download))
     }
 
     /// The key of the file of a path.
     pub(crate) fn nar_key_of(&self, entry: &Entry) -> Result<String, StoreError> {
         object_key(self.objects.uri(), &entry.url)
             .map_err(|error| self.objects.corrupt(format!("{}.narinfo", entry.info.path.hash_part()), error))
+    }
+}
+
+/// That a file is as large as its narinfo says. A body that is decoded on the way says nothing of it.
+fn ensure_size(
+    objects: &Objects,
+    path: &StorePath,
+    key: &str,
+    expected: Option<u64>,
+    download: &Download,
+) -> Result<(), StoreError> {
+    match expected {
+        Some(expected) if download.encoding.is_empty() && expected != download.object_size => {
+            Err(StoreError::FileMismatch {
+                store: objects.uri().to_owned(),
+                path: path.clone(),
+                location: key.to_owned(),
+                field: "FileSize",
+                expected: expected.to_string(),
+                actual: download.object_size.to_string(),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where the file of a NAR comes from.
+enum Source {
+    Coming { key: String, download: Box<Download> },
+    Here(FileHere),
+}
+
+impl Source {
+    fn key(&self) -> &str {
+        match self {
+            Self::Coming { key, .. } => key,
+            Self::Here(file) => &file.key,
+        }
     }
 }
 
@@ -140,6 +176,20 @@ struct Unpacking {
 }
 
 impl Unpacking {
+    fn open(&self, source: Source) -> Result<Download, StoreError> {
+        let file = match source {
+            Source::Coming { download, .. } => return Ok(*download),
+            Source::Here(file) => file,
+        };
+        let download = self.objects.open_here(&file)?.ok_or_else(|| StoreError::NarGone {
+            store: self.objects.uri().to_owned(),
+            path: self.path.clone(),
+            location: file.key,
+        })?;
+        ensure_size(&self.objects, &self.path, &self.key, self.file_size, &download)?;
+        Ok(download)
+    }
+
     fn run(self, download: Download, writer: &mut NarWriter) -> Result<(), StoreError> {
         let body = undo_encoding(&download.encoding, download.body).map_err(|error| self.corrupt(error))?;
         // Stored as it is, and of one hash: what is checked of the NAR is checked of the file.

@@ -83,8 +83,8 @@ async fn check_signatures(
 fn room_for(info: &PathInfo, jobs: usize) -> usize {
     match info.nar_size {
         _ if jobs == 1 => LARGE,
-        ..TINY_NAR => 1,
-        ..SMALL_NAR => 4,
+        0..TINY_NAR => 1,
+        TINY_NAR..SMALL_NAR => 4,
         _ => LARGE,
     }
 }
@@ -226,8 +226,10 @@ impl<'a> Pipeline<'a> {
     fn next_to_stage(&mut self) -> Option<Arc<PathInfo>> {
         loop {
             let may_go = |info: &Arc<PathInfo>| match self.behaviour.nar_order {
-                NarOrder::ReferencesFirst => {
-                    self.order.only_waits_for_itself(&info.path) || !self.order.contains(&info.path)
+                NarOrder::ReferencesFirst { except } => {
+                    (info.nar_size <= except && !self.options.repair)
+                        || self.order.only_waits_for_itself(&info.path)
+                        || !self.order.contains(&info.path)
                 }
                 _ => true,
             };

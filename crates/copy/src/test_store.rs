@@ -133,7 +133,9 @@ impl Store for MemoryStore {
         if self.cursed.contains(&info.path) {
             return Err(StoreError::Unsupported { store: self.to_string(), operation: "take this one" });
         }
-        if self.behaviour.nar_order == NarOrder::ReferencesFirst {
+        if let NarOrder::ReferencesFirst { except } = self.behaviour.nar_order
+            && info.nar_size > except
+        {
             let paths = self.paths.lock().unwrap();
             let others = info.references.iter().filter(|reference| **reference != info.path);
             assert!(others.clone().all(|reference| paths.contains_key(reference)), "{} too early", info.path);

@@ -12,6 +12,7 @@ use nars3_store_api::{NarStream, Stage, StageOptions, Staged, Store, StoreError,
 use nars3_store_path::{HashPart, StoreDir, StorePath};
 use tokio::sync::Semaphore;
 
+use crate::blocking::cores;
 use crate::database::pool::ReadPool;
 use crate::database::{path_info, schema, valid_paths};
 use crate::error::{corrupt, file_error};
@@ -51,10 +52,6 @@ const SMALL_NAR: u64 = 128 << 10;
 
 /// Who restores waits for the disk now and then.
 const RESTORERS_PER_CORE: usize = 4;
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
 
 impl LocalStore {
     /// Opens a store. One that does not exist yet is created, unless `read_only`. Blocks, shortly; everything else

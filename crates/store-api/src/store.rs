@@ -21,7 +21,11 @@ pub enum NarOrder {
     /// Any order, any number at once: only `publish` follows the references.
     Any,
     /// A path's references must be published before its NAR is staged (a nix-daemon registers while it reads).
-    ReferencesFirst,
+    ReferencesFirst {
+        /// NARs of at most so many bytes are excepted: the store keeps them until they are published. Not those that
+        /// replace what is there.
+        except: u64,
+    },
 }
 
 /// How many staged paths a store wants to publish at once.

@@ -125,12 +125,7 @@ impl Objects {
         let tag = found.meta.e_tag.clone();
         let waited = Waited::default();
         let body = match found.payload {
-            GetResultPayload::File(file, _) => Body::File(FileBody {
-                objects: Arc::clone(self),
-                reader: BufReader::with_capacity(buffer_size(&range), file),
-                range,
-                positioned: false,
-            }),
+            GetResultPayload::File(file, _) => Body::File(FileBody::new(Arc::clone(self), file, range)),
             GetResultPayload::Stream(stream) => {
                 let stream = if part.is_some() { cut(stream, range.clone()) } else { stream };
                 let (sender, chunks) = mpsc::channel(CHUNKS_IN_FLIGHT);
@@ -299,7 +294,24 @@ impl Pump {
     }
 }
 
+impl Download {
+    /// The whole of a file of this machine.
+    pub(super) fn of_file(body: FileBody, size: u64) -> Self {
+        Self { object_size: size, encoding: String::new(), body: Body::File(body), waited: Waited::default() }
+    }
+}
+
 impl FileBody {
+    fn new(objects: Arc<Objects>, file: File, range: Range<u64>) -> Self {
+        let reader = BufReader::with_capacity(buffer_size(&range), file);
+        Self { objects, reader, range, positioned: false }
+    }
+
+    /// A file that was just opened, from its beginning.
+    pub(super) fn whole(objects: Arc<Objects>, file: File, size: u64) -> Self {
+        Self { positioned: true, ..Self::new(objects, file, 0..size) }
+    }
+
     fn fill(&mut self) -> io::Result<&[u8]> {
         if self.range.is_empty() {
             return Ok(&[]);

@@ -2,6 +2,7 @@
 //! requests counted, headers where they can be kept.
 
 mod answer;
+mod directory;
 mod download;
 mod encoding;
 mod keys;
@@ -14,6 +15,7 @@ mod write;
 
 use std::future::ready;
 use std::io::Read;
+use std::path::PathBuf;
 use std::str::Utf8Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +42,7 @@ pub(crate) use stream::Piece;
 pub(crate) use upload::Source;
 pub(crate) use write::{Mode, Written};
 
+pub(crate) use directory::FileHere;
 use tokio::sync::OnceCell;
 use window::Window;
 pub(crate) use window::{SMALL_BODY, Turn};
@@ -53,6 +56,8 @@ use crate::stats::CacheStats;
 #[derive(Debug)]
 pub(crate) struct Objects {
     store: Arc<dyn ObjectStore>,
+    /// Where its files are, if it is a directory of this machine.
+    directory: Option<PathBuf>,
     uri: String,
     progress: Arc<dyn Progress>,
     pub(crate) remembered: Option<Remembered>,
@@ -99,6 +104,7 @@ impl Objects {
     pub(crate) fn new(store: Arc<dyn ObjectStore>, options: &BinaryCacheOptions) -> Self {
         Self {
             store,
+            directory: options.directory.clone(),
             uri: options.uri.clone(),
             progress: Arc::clone(&options.progress),
             remembered: options.remembered.clone(),

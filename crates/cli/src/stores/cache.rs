@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use nars3_binary_cache::{BinaryCache, BinaryCacheOptions, Limits, ListingOrder, Remembered};
 use nars3_narinfo::Compression;
 use nars3_store_path::SecretKey;
-use nars3_store_url::{CacheSettings, HttpSettings, S3Settings, StoreKind, StoreUrl};
+use nars3_store_url::{CacheSettings, FileCache, HttpSettings, S3Settings, StoreKind, StoreUrl};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
@@ -86,8 +86,10 @@ pub(super) async fn open_cache(
     options.secret_keys = signing_keys(url, purpose, context)?;
     options.force_encodings = url.cache.force_encodings;
     options.limits = limits(&options.cache, context);
-    if matches!(url.kind, StoreKind::File { .. }) {
+    if let StoreKind::File(FileCache { dir, .. }) = &url.kind {
         options.limits.concurrent_requests = FILES_AT_ONCE;
+        // What is held to a rate has to pass where the rate is.
+        options.directory = context.rate.is_none().then(|| dir.clone());
     }
     if let StoreKind::S3(settings) = &url.kind {
         set_parts(&mut options.limits, settings);

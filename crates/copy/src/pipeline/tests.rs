@@ -51,9 +51,16 @@ async fn run(
 
 #[tokio::test]
 async fn a_chain_reaches_every_kind_of_store_whole() {
-    let mut daemon = MemoryStore::new("daemon");
-    daemon.behaviour.nar_order = NarOrder::ReferencesFirst;
-    for destination in [MemoryStore::new("cache"), database(), daemon] {
+    let daemon = |except| {
+        let mut daemon = MemoryStore::new("daemon");
+        daemon.behaviour.nar_order = NarOrder::ReferencesFirst { except };
+        daemon
+    };
+    // Some of the chain's NARs are larger than the others.
+    let except = nar_of(b"p1").len() as u64;
+    for destination in
+        [MemoryStore::new("cache"), database(), daemon(0), daemon(except - 8), daemon(u64::MAX)]
+    {
         let (report, destination) = run(chain(60), destination, "root", &CopyOptions::default()).await;
         let report = report.unwrap();
         assert_eq!(report.copied.len(), 61);

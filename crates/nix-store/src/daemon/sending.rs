@@ -1,6 +1,7 @@
 //! Paths on their way to the daemon: a large one by itself, small ones together.
 
-use std::io::Read;
+use std::borrow::Cow;
+use std::io::{self, Read};
 
 use nars3_narinfo::PathInfo;
 use nars3_store_api::{NarStream, StageOptions, Staged, StoreError};
@@ -53,7 +54,7 @@ impl Shared {
         }
         reader.finish()?;
         drop(reader);
-        let waiting = room.fill(&info.path, bytes);
+        let waiting = room.fill(&info.path, bytes).map_err(|error| unkept(self, &info.path, error))?;
         Ok(Staged::new(info, Token::Waiting(waiting)))
     }
 
@@ -68,12 +69,16 @@ impl Shared {
         let infos: Vec<PathInfo> = batch.iter().map(|(info, _)| as_copied(info)).collect();
         let order = references_first(&infos.iter().collect::<Vec<_>>())
             .map_err(|cycle| backend_error_of(self, "add paths", cycle))?;
-        let ordered: Vec<(&PathInfo, &[u8])> = order
-            .iter()
-            .filter_map(|&place| Some((infos.get(place)?, batch.get(place)?.1.nar.as_slice())))
-            .collect();
+        let ordered: Vec<(&PathInfo, &WaitingNar)> =
+            order.iter().filter_map(|&place| Some((infos.get(place)?, &batch.get(place)?.1))).collect();
+        let sent: Vec<&PathInfo> = ordered.iter().map(|(info, _)| *info).collect();
+        let read = |place: usize| match ordered.get(place) {
+            Some((info, nar)) => self.bytes_of(info, nar),
+            None => Err(StoreError::NarInterrupted),
+        };
         let taking = self.taking(false);
-        let together = self.pool.run(wanted, |connection| connection.add_multiple_to_store(&ordered, taking));
+        let together =
+            self.pool.run(wanted, |connection| connection.add_multiple_to_store(&sent, read, taking));
         match together {
             Ok(sent) => return sent,
             Err(DaemonError::Remote(error)) => tracing::debug!(%error, "sending paths one by one"),
@@ -89,11 +94,12 @@ impl Shared {
                     path: info.path.clone(),
                     reference: reference.clone(),
                 }),
-                None => self
-                    .pool
-                    .run(wanted, |connection| connection.add_bytes_to_store(info, nar, taking))
-                    .map_err(|error| failed(self, &format!("add '{}'", info.path), error))
-                    .flatten(),
+                None => self.bytes_of(info, nar).and_then(|nar| {
+                    self.pool
+                        .run(wanted, |connection| connection.add_bytes_to_store(info, &nar, taking))
+                        .map_err(|error| failed(self, &format!("add '{}'", info.path), error))
+                        .flatten()
+                }),
             };
             if let Err(error) = added {
                 refused.push((info.path.clone(), error));
@@ -106,9 +112,18 @@ impl Shared {
         Err(if batch.len() == 1 { refusal.into_first() } else { refusal })
     }
 
+    fn bytes_of<'a>(&self, info: &PathInfo, nar: &'a WaitingNar) -> Result<Cow<'a, [u8]>, StoreError> {
+        nar.bytes().map_err(|error| unkept(self, &info.path, error))
+    }
+
     fn taking(&self, repair: bool) -> Taking {
         Taking { repair, check_signatures: self.options.check_signatures }
     }
+}
+
+/// A NAR cannot be put aside, or not be had back.
+fn unkept(store: &Shared, path: &StorePath, error: io::Error) -> StoreError {
+    backend_error_of(store, format!("keep the NAR of '{path}' in a temporary file"), error)
 }
 
 /// A copy was not built where it comes to; and an untrusted client may not say so anyway.

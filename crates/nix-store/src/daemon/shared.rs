@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nars3_narinfo::PathInfo;
 use nars3_store_api::{NarWriter, StoreError};
 use nars3_store_path::{Hasher, StorePath};
+use tokio::sync::Semaphore;
 
 use super::connection::{Connection, Outcome};
 use super::options::{DaemonStoreOptions, url};
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(super) trusted: Option<bool>,
     pub(super) takes_many: bool,
     pub(super) waiting: Arc<Waiting>,
+    /// Places among those who read small NARs into memory: that is work, and more of it at once would only need more threads.
+    pub(super) keepers: Semaphore,
     pub(super) roots: Mutex<Roots>,
 }
 

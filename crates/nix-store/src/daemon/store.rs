@@ -11,6 +11,7 @@ use nars3_store_api::{
     NarOrder, NarStream, Publication, StageOptions, Staged, Store, StoreError, WriteBehaviour,
 };
 use nars3_store_path::{HashPart, StoreDir, StorePath};
+use tokio::sync::Semaphore;
 
 use super::connection::{Connection, Outcome};
 use super::options::{DaemonStoreOptions, url};
@@ -18,8 +19,9 @@ use super::pool::Pool;
 use super::sending::Token;
 use super::shared::{Shared, failed};
 use super::socket::Wanted;
-use super::waiting::Waiting;
+use super::waiting::{SMALL_NAR, Waiting};
 use crate::LocalStoreError;
+use crate::blocking::cores;
 use crate::worker_protocol::error::{DaemonError, WireError};
 
 /// The Nix store behind a nix-daemon. The daemon makes a path valid as soon as it has its NAR. So small NARs are kept
@@ -28,6 +30,9 @@ use crate::worker_protocol::error::{DaemonError, WireError};
 pub struct DaemonStore {
     pub(super) shared: Arc<Shared>,
 }
+
+/// Who reads small NARs into memory waits for their bytes now and then.
+const KEEPERS_PER_CORE: usize = 4;
 
 impl DaemonStore {
     /// Connects to a daemon. Blocks, shortly; everything else that blocks happens on the blocking pool.
@@ -58,7 +63,8 @@ impl DaemonStore {
         pool.give_back(connection);
         let roots = Mutex::default();
         let waiting = Waiting::new();
-        let shared = Shared { options, pool, daemon_version, trusted, takes_many, waiting, roots };
+        let keepers = Semaphore::new(KEEPERS_PER_CORE * cores());
+        let shared = Shared { options, pool, daemon_version, trusted, takes_many, waiting, keepers, roots };
         Ok(Arc::new(Self { shared: Arc::new(shared) }))
     }
 
@@ -220,7 +226,8 @@ impl Store for DaemonStore {
     fn write_behaviour(&self) -> WriteBehaviour {
         // The daemon checks signatures with keys of its own.
         let mut behaviour = WriteBehaviour::database(None);
-        behaviour.nar_order = NarOrder::ReferencesFirst;
+        behaviour.nar_order =
+            NarOrder::ReferencesFirst { except: if self.shared.takes_many { SMALL_NAR } else { 0 } };
         if !self.shared.takes_many {
             behaviour.publication = Publication::Singly;
         }
@@ -233,14 +240,12 @@ impl Store for DaemonStore {
         nar: NarStream,
         options: StageOptions,
     ) -> Result<Staged, StoreError> {
-        let room = if self.shared.takes_many && !options.repair {
-            self.shared.waiting.room(info.nar_size)
-        } else {
-            None
-        };
-        if let Some(room) = room {
+        if self.shared.takes_many && !options.repair && (1..=SMALL_NAR).contains(&info.nar_size) {
             // Needs no connection.
+            let room = self.shared.waiting.room(info.nar_size);
             let shared = Arc::clone(&self.shared);
+            // Never closed, so there is always a permit in the end.
+            let _place = self.shared.keepers.acquire().await.ok();
             return self.joined(tokio::task::spawn_blocking(move || shared.keep(info, nar, room)).await);
         }
         self.shared.waiting.departed(&info.references).await;

@@ -1,19 +1,24 @@
-//! Small paths on their way to a daemon. They are kept in memory between `stage` and `publish`, so that many go in one
-//! request: for each request the daemon needs longer than for a small path.
+//! Small paths on their way to a daemon. They are kept between `stage` and `publish`, so that many go in one request: for each
+//! request the daemon needs longer than for a small path. They come in any order, and some may wait for others that have
+//! not come yet; so there is always room, beyond the memory for them in temporary files.
 //!
 //! A large path goes by itself, when it is staged. If it refers to paths that still wait here, it waits for them.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nars3_store_path::StorePath;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// Bytes of NARs that wait at most, all together.
+/// Bytes of NARs that wait in memory at most, all together.
 const BUDGET: u32 = 32 * 1024 * 1024;
 
 /// Bytes of the largest NAR that waits.
-const LARGEST: u64 = 512 * 1024;
+pub(crate) const SMALL_NAR: u64 = 512 * 1024;
 
 /// The paths that wait.
 #[derive(Debug)]
@@ -28,16 +33,22 @@ pub(crate) struct Waiting {
 #[derive(Debug)]
 pub(crate) struct WaitingNar {
     path: StorePath,
-    pub(crate) nar: Vec<u8>,
+    nar: Kept,
     waiting: Arc<Waiting>,
-    _room: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+enum Kept {
+    Memory { nar: Vec<u8>, _share: OwnedSemaphorePermit },
+    File(File),
 }
 
 /// Room for a NAR that is about to wait.
 #[derive(Debug)]
 pub(crate) struct Room {
     waiting: Arc<Waiting>,
-    permit: OwnedSemaphorePermit,
+    /// Of memory; without it, there is room in a file.
+    share: Option<OwnedSemaphorePermit>,
 }
 
 impl Waiting {
@@ -49,14 +60,12 @@ impl Waiting {
         })
     }
 
-    /// Room for a NAR of `size` bytes; `None` where it is to go by itself.
-    pub(crate) fn room(self: &Arc<Self>, size: u64) -> Option<Room> {
-        if size == 0 || size > LARGEST {
-            return None;
-        }
-        let permits = u32::try_from(size).ok()?;
-        let permit = Arc::clone(&self.budget).try_acquire_many_owned(permits).ok()?;
-        Some(Room { waiting: Arc::clone(self), permit })
+    /// Room for a NAR of `size` bytes, at most `SMALL_NAR`.
+    pub(crate) fn room(self: &Arc<Self>, size: u64) -> Room {
+        let share = u32::try_from(size)
+            .ok()
+            .and_then(|size| Arc::clone(&self.budget).try_acquire_many_owned(size).ok());
+        Room { waiting: Arc::clone(self), share }
     }
 
     /// Returns when none of `paths` waits.
@@ -80,10 +89,32 @@ impl Waiting {
 }
 
 impl Room {
-    /// Lets the NAR wait.
-    pub(crate) fn fill(self, path: &StorePath, nar: Vec<u8>) -> WaitingNar {
+    /// Lets the NAR wait. Blocks, where it goes into a file.
+    pub(crate) fn fill(self, path: &StorePath, nar: Vec<u8>) -> io::Result<WaitingNar> {
+        let nar = match self.share {
+            Some(share) => Kept::Memory { nar, _share: share },
+            None => {
+                let mut file = tempfile::tempfile()?;
+                file.write_all(&nar)?;
+                Kept::File(file)
+            }
+        };
         self.waiting.lock().insert(path.clone());
-        WaitingNar { path: path.clone(), nar, waiting: self.waiting, _room: self.permit }
+        Ok(WaitingNar { path: path.clone(), nar, waiting: self.waiting })
+    }
+}
+
+impl WaitingNar {
+    /// The bytes. Blocks, where they are in a file.
+    pub(crate) fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
+        match &self.nar {
+            Kept::Memory { nar, .. } => Ok(Cow::Borrowed(nar)),
+            Kept::File(file) => {
+                let mut nar = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or(0)];
+                file.read_exact_at(&mut nar, 0)?;
+                Ok(Cow::Owned(nar))
+            }
+        }
     }
 }
 
@@ -106,7 +137,7 @@ mod tests {
     #[tokio::test]
     async fn who_waits_for_a_path_goes_on_when_it_has_departed() {
         let waiting = Waiting::new();
-        let nar = waiting.room(3).expect("there is room").fill(&path('a'), vec![1, 2, 3]);
+        let nar = waiting.room(3).fill(&path('a'), vec![1, 2, 3]).expect("kept");
         waiting.departed([&path('b')]).await;
         let other = tokio::spawn({
             let waiting = Arc::clone(&waiting);
@@ -119,13 +150,17 @@ mod tests {
     }
 
     #[test]
-    fn no_more_waits_than_there_is_room_for() {
+    fn what_has_no_room_in_memory_waits_in_a_file() {
         let waiting = Waiting::new();
-        assert!(waiting.room(LARGEST + 1).is_none(), "too large");
-        assert!(waiting.room(0).is_none(), "nobody knows how large");
-        let rooms: Vec<Room> = std::iter::from_fn(|| waiting.room(LARGEST)).collect();
-        assert_eq!(rooms.len() as u64, u64::from(BUDGET) / LARGEST);
-        drop(rooms);
-        assert!(waiting.room(LARGEST).is_some());
+        let size = usize::try_from(SMALL_NAR).expect("small");
+        let kept: Vec<WaitingNar> = (0..u64::from(BUDGET) / SMALL_NAR + 2)
+            .map(|_| waiting.room(SMALL_NAR).fill(&path('a'), vec![7; size]).expect("kept"))
+            .collect();
+        let in_files =
+            |kept: &[WaitingNar]| kept.iter().filter(|one| matches!(one.nar, Kept::File(_))).count();
+        assert_eq!(in_files(&kept), 2);
+        assert!(kept.iter().all(|one| one.bytes().expect("read").as_ref() == vec![7; size]));
+        drop(kept);
+        assert_eq!(in_files(&[waiting.room(1).fill(&path('a'), vec![7]).expect("kept")]), 0);
     }
 }

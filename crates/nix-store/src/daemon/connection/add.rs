@@ -1,5 +1,6 @@
 //! Paths and logs towards the daemon.
 
+use std::borrow::Cow;
 use std::io::{self, Read, Write};
 
 use nars3_narinfo::PathInfo;
@@ -90,10 +91,12 @@ impl Connection {
         Ok(self.to.flush()?)
     }
 
-    /// Adds paths, each after those of its references that are among them, and each with its whole NAR.
+    /// Adds paths, each after those of its references that are among them, and each with its whole NAR, which `read` gives for
+    /// the place in the list.
     pub(crate) fn add_multiple_to_store<'a>(
         &mut self,
-        paths: &[(&'a PathInfo, &'a [u8])],
+        paths: &[&'a PathInfo],
+        read: impl Fn(usize) -> Result<Cow<'a, [u8]>, StoreError>,
         taking: Taking,
     ) -> Result<Outcome<Result<(), StoreError>>, DaemonError> {
         write_number(&mut self.to, operation::ADD_MULTIPLE_TO_STORE)?;
@@ -105,10 +108,11 @@ impl Connection {
             let mut buffer = Vec::with_capacity(FRAME);
             // Into memory, which cannot fail.
             let _ = write_number(&mut buffer, paths.len() as u64);
-            for (info, nar) in paths {
+            for (place, info) in paths.iter().enumerate() {
+                let nar = read(place)?;
                 let _ = write_string(&mut buffer, store_dir.print(&info.path));
                 let _ = write_path_info(&mut buffer, &store_dir, MULTIPLE_FORM, info);
-                buffer.extend_from_slice(nar);
+                buffer.extend_from_slice(&nar);
                 while buffer.len() >= FRAME {
                     let rest = buffer.split_off(FRAME);
                     if !frames.send(&buffer) {

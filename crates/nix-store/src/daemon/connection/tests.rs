@@ -193,7 +193,9 @@ fn many_paths_go_in_one_request() {
     let large = vec![7; 200_000];
     let infos = [info(b"small"), info(&large)];
     let paths = [(&infos[0], b"small".as_slice()), (&infos[1], large.as_slice())];
-    let sent = connection.add_multiple_to_store(&paths, TAKING).expect("no error");
+    let sent = connection
+        .add_multiple_to_store(&paths.map(|(info, _)| info), |place| Ok(paths[place].1.into()), TAKING)
+        .expect("no error");
     assert!(matches!(sent, Outcome::Clean(Ok(()))), "{sent:?}");
     let bytes = daemon.join().expect("no panic");
     let mut from = bytes.as_slice();
@@ -232,7 +234,9 @@ fn a_refusal_in_the_midst_of_a_request_leaves_the_connection_as_it_was() {
     let mut connection = open(stream);
     let large = vec![7; 4_000_000];
     let info = info(&large);
-    let error = connection.add_multiple_to_store(&[(&info, &large)], TAKING).expect_err("refused");
+    let error = connection
+        .add_multiple_to_store(&[&info], |_| Ok(large.as_slice().into()), TAKING)
+        .expect_err("refused");
     assert!(matches!(&error, DaemonError::Remote(told) if told.message.contains("signature")), "{error:?}");
     assert!(connection.all_valid_paths().expect("an answer").is_empty());
     daemon.join().expect("no panic");
