@@ -210,6 +210,16 @@ impl Bucket {
         Ok(ids.map(str::to_owned).collect())
     }
 
+    /// How many parts an upload to `key` has.
+    ///
+    /// # Errors
+    /// When the server refuses the question.
+    pub fn parts(&self, key: &str, upload_id: &str) -> Result<usize> {
+        let query = format!("uploadId={}", encode(upload_id, ""));
+        let body = String::from_utf8(self.expect(&[200], "GET", key, &query, b"")?.body)?;
+        Ok(body.matches("<PartNumber>").count())
+    }
+
     /// Begins an upload in parts, as a writer does that is killed afterwards.
     ///
     /// # Errors

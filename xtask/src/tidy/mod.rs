@@ -65,7 +65,7 @@ fn format(shell: &Shell) -> Result<()> {
 /// Each published crate can be packaged: its manifest is complete, and its path dependencies have versions. Without a lock
 /// file: one for a package alone knows nothing of our patch, and would want the real hyper-tls and OpenSSL from the network.
 fn packages(shell: &Shell) -> Result<()> {
-    cmd!(shell, "cargo package --locked --workspace --exclude xtask --exclude nars3-tests --no-verify --allow-dirty --offline --exclude-lockfile --quiet")
+    cmd!(shell, "cargo package --locked --workspace --exclude xtask --exclude nars3-tests --exclude nars3-s3-client --no-verify --allow-dirty --offline --exclude-lockfile --quiet")
         .quiet()
         .run()?;
     Ok(())

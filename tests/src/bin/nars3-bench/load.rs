@@ -23,12 +23,20 @@ pub(crate) struct Request {
     after: Vec<usize>,
     /// The higher goes first.
     urgency: u64,
+    /// The bytes that are asked for, as the header has them: the first and the last.
+    range: Option<(u64, u64)>,
 }
 
 impl Request {
     /// A request for `target` (a path with its slash), after those with these numbers.
     pub(crate) fn new(method: &'static str, target: String, body: Arc<Vec<u8>>, after: Vec<usize>) -> Self {
-        Self { method, target, body, after, urgency: 0 }
+        Self { method, target, body, after, urgency: 0, range: None }
+    }
+
+    /// The same for a part of an object: its first and its last byte.
+    pub(crate) fn range(mut self, first: u64, last: u64) -> Self {
+        self.range = Some((first, last));
+        self
     }
 
     /// Whether it is about a narinfo.
@@ -50,8 +58,8 @@ pub(crate) fn send(server: &str, requests: &[Request], connections: usize) -> Re
                 let queue = &queue;
                 scope.spawn(move || {
                     while let Some(number) = queue.next() {
-                        let sent = requests.get(number).map(|request| socket.exchange(request));
-                        queue.done(number, sent.is_some_and(|sent| sent.is_ok()));
+                        let sent = requests.get(number).is_some_and(|it| socket.exchange(it).is_ok());
+                        queue.done(number, sent);
                     }
                 })
             })
@@ -146,13 +154,16 @@ impl Connection {
         Ok(Self { socket, host: server.to_owned(), buffer: Vec::new() })
     }
 
-    /// Sends one request and reads the whole answer; an answer that is no success is an error.
-    fn exchange(&mut self, request: &Request) -> io::Result<Vec<u8>> {
+    /// Sends one request and reads the whole answer, whose body it gives; an answer that is no success is an error.
+    fn exchange(&mut self, request: &Request) -> io::Result<&[u8]> {
         let mut head = String::new();
         let (method, target, length) = (request.method, &request.target, request.body.len());
         let host = &self.host;
-        let _ =
-            write!(head, "{method} {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n");
+        let _ = write!(head, "{method} {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n");
+        if let Some((first, last)) = request.range {
+            let _ = write!(head, "Range: bytes={first}-{last}\r\n");
+        }
+        head.push_str("\r\n");
         if length <= 64 * 1024 {
             let mut whole = head.into_bytes();
             whole.extend_from_slice(&request.body);
@@ -164,7 +175,7 @@ impl Connection {
         self.answer()
     }
 
-    fn answer(&mut self) -> io::Result<Vec<u8>> {
+    fn answer(&mut self) -> io::Result<&[u8]> {
         self.buffer.clear();
         let mut piece = [0; 64 * 1024];
         let (head_length, length) = loop {
@@ -184,7 +195,7 @@ impl Connection {
             }
             self.buffer.extend_from_slice(piece.get(..count).unwrap_or_default());
         }
-        Ok(self.buffer.get(head_length..).unwrap_or_default().to_vec())
+        Ok(self.buffer.get(head_length..).unwrap_or_default())
     }
 }
 
@@ -200,16 +211,17 @@ fn content_length(head: &[u8]) -> io::Result<usize> {
     Ok(length.unwrap_or(0))
 }
 
-/// One GET without a signature.
-pub(crate) fn get(server: &str, target: &str) -> Result<String> {
-    let request = Request::new("GET", target.to_owned(), Arc::default(), Vec::new());
-    let body = Connection::open(server)?.exchange(&request).with_context(|| format!("GET {target}"))?;
-    Ok(String::from_utf8(body)?)
+/// One request without a signature and without a body.
+pub(crate) fn ask(server: &str, method: &'static str, target: &str) -> Result<String> {
+    let request = Request::new(method, target.to_owned(), Arc::default(), Vec::new());
+    let mut connection = Connection::open(server)?;
+    let body = connection.exchange(&request).with_context(|| format!("{method} {target}"))?;
+    Ok(String::from_utf8(body.to_vec())?)
 }
 
 /// The requests that MinIO has counted for S3 since it started.
 pub(crate) fn requests_counted(server: &str) -> Result<u64> {
-    let text = get(server, "/minio/metrics/v3/api/requests")?;
+    let text = ask(server, "GET", "/minio/metrics/v3/api/requests")?;
     let counts = text.lines().filter(|line| line.starts_with("minio_api_requests_total{"));
     Ok(counts.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64)
 }

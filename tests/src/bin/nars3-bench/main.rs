@@ -17,6 +17,7 @@ mod measure;
 mod plot;
 mod record;
 mod report;
+mod s3;
 mod world;
 
 use std::path::Path;
@@ -47,6 +48,9 @@ struct Options {
 /// The chapter that is no row of the table.
 const GROWTH: &str = "growth";
 
+/// The chapter about the S3 clients, which has a table of its own.
+const S3: &str = "s3";
+
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [part, name, files @ ..] = arguments.as_slice()
@@ -60,7 +64,14 @@ fn main() -> Result<()> {
         for chapter in CHAPTERS.iter().filter(|chapter| wanted(chapter.name)) {
             println!("{:18} {} (target: {})", chapter.name, chapter.title, chapter.target);
         }
-        println!("{GROWTH:18} time, memory and requests from 100 to 100,000 paths");
+        for (name, title) in [
+            (GROWTH, "time, memory and requests from 100 to 100,000 paths"),
+            (S3, "both S3 clients beside boto3 and a bare client"),
+        ] {
+            if wanted(name) {
+                println!("{name:18} {title}");
+            }
+        }
         return Ok(());
     }
     let nix = Nix::find().context("the benchmark needs real Nix")?;
@@ -91,7 +102,15 @@ fn main() -> Result<()> {
         };
         records.set(GROWTH, growth::run(&inputs, counts)?);
     }
-    records.set("machine", machine::describe(&nix)?.into());
+    if wanted(S3) {
+        println!("{S3} ({} s)", started.elapsed().as_secs());
+        let sizes = if options.quick { s3::Sizes::QUICK } else { s3::Sizes::FULL };
+        records.set(S3, s3::run(sizes, options.runs, machine::describe(&nix)?)?);
+    }
+    // The clients' chapter has its own line about the machine; the others share one.
+    if wanted(GROWTH) || CHAPTERS.iter().any(|chapter| wanted(chapter.name)) {
+        records.set("machine", machine::describe(&nix)?.into());
+    }
     println!("\n{}", report::section(&records.all));
     if !options.quick {
         records.save()?;

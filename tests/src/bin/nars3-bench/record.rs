@@ -32,7 +32,7 @@ impl Figures {
         self.seconds.is_empty()
     }
 
-    fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         json!({
             "seconds": rounded(median(&self.seconds)),
             "all": self.seconds.iter().copied().map(rounded).collect::<Vec<_>>(),

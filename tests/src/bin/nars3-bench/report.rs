@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::chapters::CHAPTERS;
 use crate::plot::{self, Bar};
+use crate::s3;
 
 /// Around the section that this program writes; the rest of the page is other benches' and people's.
 const MARKS: [&str; 2] = ["<!-- cargo xtask bench: begin -->\n", "<!-- cargo xtask bench: end -->\n"];
@@ -63,6 +64,10 @@ pub(crate) fn section(all: &Map<String, Value>) -> String {
     growth_table(&mut text, all);
     inputs(&mut text, all);
     text.push_str(COMMANDS);
+    let clients = s3::section(all.get("s3").unwrap_or(&Value::Null));
+    if !clients.is_empty() {
+        let _ = write!(text, "\n{clients}");
+    }
     text
 }
 
@@ -76,15 +81,15 @@ nars3 path-info -r --store 's3://BUCKET?scheme=http&endpoint=HOST&region=R' PATH
 Each run has a server and buckets of its own. Both tools pull the objects that nars3 pushed, with signatures checked, into an empty\n\
 store in memory (`/dev/shm`), and Nix's cache of narinfos is empty each time.\n";
 
-fn number(value: &Value, pointer: &str) -> Option<f64> {
+pub(crate) fn number(value: &Value, pointer: &str) -> Option<f64> {
     value.pointer(pointer)?.as_f64()
 }
 
-fn shown(value: Option<f64>, digits: usize) -> String {
+pub(crate) fn shown(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"))
 }
 
-fn mebibytes(value: Option<f64>) -> Option<f64> {
+pub(crate) fn mebibytes(value: Option<f64>) -> Option<f64> {
     value.map(|bytes| bytes / f64::from(1 << 20))
 }
 

@@ -104,6 +104,11 @@ pub(super) enum Code {
 }
 
 impl Code {
+    /// There was no answer at all.
+    pub(super) fn is_silence(self) -> bool {
+        matches!(self, Self::ConnectionRefused | Self::UnknownHost | Self::Unreachable | Self::TimedOut)
+    }
+
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::AsItShouldBe => "ok",

@@ -25,7 +25,7 @@ use std::time::{Duration, SystemTime};
 
 use nars3_s3::{Identity, Inspector};
 use nars3_store_path::StoreDir;
-use nars3_store_url::{S3Settings, StoreKind, StoreUrl};
+use nars3_store_url::{S3Settings, StoreKind, StoreUrl, TransferSettings};
 use object_store::ObjectStore;
 use serde_json::{Value, json};
 
@@ -40,9 +40,11 @@ use crate::output::Output;
 use crate::run::Context;
 use crate::settings::s3_client;
 
-/// A doctor who is kept waiting is of no use: requests are tried so often at most, and stall for so long.
+/// A doctor who is kept waiting is of no use: requests are tried so often at most, stall for so long, and take no longer
+/// in all. The largest sends 5 MiB.
 const ATTEMPTS: u32 = 2;
 const PATIENCE: Duration = Duration::from_secs(20);
+const IN_ALL: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(args: DoctorArgs, context: &Context) -> CliResult {
     let parsed = StoreUrl::parse(&args.store)
@@ -73,13 +75,21 @@ fn hasty(settings: &S3Settings, context: &Context) -> CliResult<S3Settings> {
     if settings.s3_client.is_none() {
         settings.s3_client = s3_client(&context.environment)?;
     }
-    let transfer = &mut settings.transfer;
+    hasten(&mut settings.transfer);
+    Ok(settings)
+}
+
+/// Whatever the settings say, nothing lasts longer than this; what they make shorter stays so.
+fn hasten(transfer: &mut TransferSettings) {
     transfer.retry_attempts = transfer.retry_attempts.min(ATTEMPTS);
     transfer.retry_max_delay = transfer.retry_max_delay.min(Duration::from_secs(1));
-    for limit in [&mut transfer.connect_timeout, &mut transfer.stalled_download_timeout] {
-        *limit = Some(limit.unwrap_or(PATIENCE).min(PATIENCE));
+    for (limit, longest) in [
+        (&mut transfer.connect_timeout, PATIENCE),
+        (&mut transfer.stalled_download_timeout, PATIENCE),
+        (&mut transfer.request_timeout, IN_ALL),
+    ] {
+        *limit = Some(limit.unwrap_or(longest).min(longest));
     }
-    Ok(settings)
 }
 
 /// What is examined.
@@ -113,10 +123,18 @@ impl Examination {
 
         let first = cache_info::read(objects.as_ref()).await;
         let asked = Asked { check: Check::Reading, what: "read 'nix-cache-info'", settings, signed };
+        let failed = match &first {
+            FirstRead::Failed(error) => Some(asked.failed(error)),
+            _ => None,
+        };
+        if let Some(finding) = failed.as_ref().filter(|finding| finding.code.is_silence()) {
+            // Whoever does not answer this does not answer anything else.
+            report.push(finding.clone());
+            return Ok(());
+        }
         let facts = inspector.bucket().await.ok();
         let now = SystemTime::now();
-        if let FirstRead::Failed(error) = &first {
-            let finding = asked.failed(error);
+        if let Some(finding) = failed {
             // What the server says of its clock and of the bucket may be why.
             let clock = facts.as_ref().and_then(|facts| bucket::clock(facts, now));
             let clock = clock.filter(|clock| clock.level > Level::Ok && finding.check != Check::Clock);
@@ -230,6 +248,32 @@ impl Report {
             0 => Ok(()),
             1 => Err(CliError::new("the bucket has a problem; see above what to change")),
             count => Err(CliError::new(format!("the bucket has {count} problems; see above what to change"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_setting_makes_a_request_last() {
+        let second = Some(Duration::from_secs(1));
+        for timeout in [None, Some(Duration::from_secs(3600)), second] {
+            let mut transfer = TransferSettings {
+                connect_timeout: timeout,
+                stalled_download_timeout: timeout,
+                request_timeout: timeout,
+                retry_attempts: 50,
+                retry_max_delay: Duration::from_secs(3600),
+                ..TransferSettings::default()
+            };
+            hasten(&mut transfer);
+            let brief = timeout == second;
+            assert_eq!(transfer.connect_timeout, if brief { second } else { Some(PATIENCE) });
+            assert_eq!(transfer.stalled_download_timeout, if brief { second } else { Some(PATIENCE) });
+            assert_eq!(transfer.request_timeout, if brief { second } else { Some(IN_ALL) });
+            assert_eq!((transfer.retry_attempts, transfer.retry_max_delay.as_secs()), (ATTEMPTS, 1));
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod downloads;
 mod listings;
+mod memory;
 mod uploads;
 
 use std::sync::Arc;
@@ -89,7 +90,12 @@ impl Rig {
 
 /// Bytes that differ from their neighbours.
 fn contents(length: usize) -> Vec<u8> {
-    (0..length).map(|index| (index % 251) as u8 ^ (index >> 12) as u8).collect()
+    (0..length).map(byte).collect()
+}
+
+/// The byte at a place in them.
+fn byte(index: usize) -> u8 {
+    (index % 251) as u8 ^ (index >> 12) as u8
 }
 
 fn key(name: &str) -> Path {
