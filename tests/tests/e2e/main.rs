@@ -7,6 +7,7 @@ mod cache_directory;
 mod concurrent;
 mod content_addressed;
 mod copy_options;
+mod delete;
 mod doctor;
 mod ends;
 mod faults;

@@ -15,7 +15,7 @@ use super::repair::Repair;
 use super::sign::paths;
 use crate::args::StoreVerifyArgs;
 use crate::error::{CliError, CliResult};
-use crate::output::{Output, count_paths};
+use crate::output::{Output, count, count_paths};
 use crate::run::Context;
 use crate::settings::trusted_public_keys;
 use crate::stores::{Purpose, open_store, open_store_with};
@@ -104,8 +104,8 @@ fn print(report: &VerifyReport, store_dir: &StoreDir, as_json: bool) -> CliResul
         for finding in &report.findings {
             output.line(Described::of(finding, store_dir).to_line())?;
         }
-        let count = report.findings.len();
-        output.line(format_args!("{} checked, {count} findings", count_paths(report.paths)))?;
+        let findings = count(report.findings.len() as u64, "finding");
+        output.line(format_args!("{} checked, {findings}", count_paths(report.paths)))?;
     }
     output.finish()
 }
