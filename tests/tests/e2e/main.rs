@@ -21,6 +21,7 @@ mod memory;
 mod midway;
 mod nar_command;
 mod nix_reads;
+mod path_info;
 mod policies;
 mod pull;
 mod push;
