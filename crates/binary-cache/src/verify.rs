@@ -8,7 +8,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use nars3_nar::ContentHasher;
 use nars3_narinfo::PathInfo;
 use nars3_store_api::StoreError;
-use nars3_store_path::{HashPart, PublicKeys, StorePath};
+use nars3_store_path::{Algorithm, ContentAddressMethod, HashPart, PublicKeys, StorePath};
 
 use crate::BinaryCache;
 use crate::known::Entry;
@@ -264,17 +264,23 @@ impl BinaryCache {
         Ok(findings)
     }
 
-    /// Whether the path follows from its content address.
+    /// Whether the path follows from its content address, and that says of the contents what the NarHash says, as far as that
+    /// can be seen without them.
     fn proves_itself(&self, info: &PathInfo, findings: &mut Vec<Finding>) -> bool {
         let Some(claim) = &info.ca else { return false };
-        let follows = info.path_follows_from_ca(&self.store_dir);
-        if !follows {
-            findings.push(Finding::FalseContentAddress {
-                path: info.path.clone(),
-                reason: format!("the path of '{claim}' would be another"),
-            });
-        }
-        follows
+        // Then it is the NarHash itself.
+        let is_nar_hash = claim.method == ContentAddressMethod::NixArchive
+            && claim.hash.algorithm() == Algorithm::Sha256
+            && !info.references.contains(&info.path);
+        let reason = if !info.path_follows_from_ca(&self.store_dir) {
+            format!("the path of '{claim}' would be another")
+        } else if is_nar_hash && claim.hash != info.nar_hash {
+            format!("'{claim}' is claimed, but the NarHash is '{}'", info.nar_hash)
+        } else {
+            return true;
+        };
+        findings.push(Finding::FalseContentAddress { path: info.path.clone(), reason });
+        false
     }
 
     /// That the file is there, and has the size that it should.

@@ -18,7 +18,7 @@ use crate::error::{CliError, CliResult};
 use crate::output::{Output, count, count_paths};
 use crate::run::Context;
 use crate::settings::trusted_public_keys;
-use crate::stores::{Purpose, open_store, open_store_with};
+use crate::stores::{Purpose, by_priority, open_store, open_store_with};
 
 /// Narinfos that are asked for at once.
 const AT_ONCE: usize = 64;
@@ -26,8 +26,9 @@ const AT_ONCE: usize = 64;
 pub(super) async fn verify(args: StoreVerifyArgs, context: &Context) -> CliResult {
     let mut upstreams = Vec::new();
     for upstream in &args.upstream {
-        upstreams.push(open_store(upstream, Purpose::Read, context).await?.store);
+        upstreams.push(open_store(upstream, Purpose::Read, context).await?);
     }
+    let upstreams = by_priority(upstreams);
     let purpose = if args.repair_from.is_some() { Purpose::WRITE } else { Purpose::Inspect };
     let cache = cache(open_store_with(&args.store, upstreams.clone(), purpose, context).await?, "verify")?;
     let paths = if args.all { None } else { Some(named(&args, cache.as_ref()).await?) };
