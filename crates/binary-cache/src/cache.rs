@@ -222,6 +222,13 @@ impl Store for BinaryCache {
         self.infos(paths).await
     }
 
+    async fn fresh_path_infos(
+        &self,
+        paths: &[StorePath],
+    ) -> Result<HashMap<StorePath, Arc<PathInfo>>, StoreError> {
+        self.fresh_infos(paths).await
+    }
+
     async fn valid_paths(&self, paths: &[StorePath]) -> Result<Vec<StorePath>, StoreError> {
         self.present(paths).await
     }
