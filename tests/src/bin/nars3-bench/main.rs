@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "a program that reports")]
 
+mod cache;
 mod chapters;
 mod delay;
 mod floor;
@@ -47,6 +48,9 @@ struct Options {
 /// The chapter that is no row of the table.
 const GROWTH: &str = "growth";
 
+/// The chapter about looking into caches and verifying them, which has a table of its own.
+const CACHE: &str = "cache";
+
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [part, name, files @ ..] = arguments.as_slice()
@@ -61,6 +65,9 @@ fn main() -> Result<()> {
             println!("{:18} {} (target: {})", chapter.name, chapter.title, chapter.target);
         }
         println!("{GROWTH:18} time, memory and requests from 100 to 100,000 paths");
+        println!(
+            "{CACHE:18} path infos, single files and verification, beside Nix, and in buckets of 1,000 to 100,000 paths"
+        );
         return Ok(());
     }
     let nix = Nix::find().context("the benchmark needs real Nix")?;
@@ -91,7 +98,19 @@ fn main() -> Result<()> {
         };
         records.set(GROWTH, growth::run(&inputs, counts)?);
     }
-    records.set("machine", machine::describe(&nix)?.into());
+    if wanted(CACHE) {
+        println!("{CACHE} ({} s)", started.elapsed().as_secs());
+        let sizes = match (options.quick, options.full) {
+            (true, _) => cache::Sizes::QUICK,
+            (false, false) => cache::Sizes::USUAL,
+            (false, true) => cache::Sizes::FULL,
+        };
+        records.set(CACHE, cache::run(&inputs, sizes, options.runs, &machine::describe(&nix)?)?);
+    }
+    // A chapter with a table of its own has its own lines about the machine.
+    if wanted(GROWTH) || CHAPTERS.iter().any(|chapter| wanted(chapter.name)) {
+        records.set("machine", machine::describe(&nix)?.into());
+    }
     println!("\n{}", report::section(&records.all));
     if !options.quick {
         records.save()?;

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Map, Value};
 
+use crate::cache;
 use crate::chapters::CHAPTERS;
 use crate::plot::{self, Bar};
 
@@ -63,6 +64,10 @@ pub(crate) fn section(all: &Map<String, Value>) -> String {
     growth_table(&mut text, all);
     inputs(&mut text, all);
     text.push_str(COMMANDS);
+    let looking = cache::section(all.get("cache").unwrap_or(&Value::Null));
+    if !looking.is_empty() {
+        let _ = write!(text, "\n{looking}");
+    }
     text
 }
 
