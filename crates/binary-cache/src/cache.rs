@@ -69,6 +69,8 @@ pub struct BinaryCache {
     pub(crate) level_lowered: AtomicBool,
     /// What `nix-cache-info` said when the cache was opened.
     info: Option<CacheInfo>,
+    /// What the user says instead.
+    pub(crate) stated: CacheInfo,
     /// Set once `nix-cache-info` is there.
     pub(crate) announced: OnceCell<()>,
 }
@@ -109,6 +111,7 @@ impl BinaryCache {
         Ok(Arc::new(Self {
             announced: OnceCell::new_with(info.is_some().then_some(())),
             info,
+            stated: options.info,
             objects,
             store_dir: options.store_dir,
             settings: options.cache,
@@ -131,6 +134,18 @@ impl BinaryCache {
     /// What `nix-cache-info` said when the cache was opened; `None` if there was none.
     pub fn info(&self) -> Option<&CacheInfo> {
         self.info.as_ref()
+    }
+
+    /// Whether the cache bears being asked about many paths at once, by the options or by its `nix-cache-info`. `None`: neither
+    /// says so, which Nix takes for no.
+    pub fn want_mass_query(&self) -> Option<bool> {
+        self.stated.want_mass_query.or_else(|| self.info.as_ref()?.want_mass_query)
+    }
+
+    /// The rank among caches, by the options or by its `nix-cache-info`; the lowest is asked first. `None`: neither says
+    /// so, which Nix takes for 0.
+    pub fn priority(&self) -> Option<i64> {
+        self.stated.priority.or_else(|| self.info.as_ref()?.priority)
     }
 
     /// Whether reading `nix-cache-info` was answered by access denied when the cache was opened. Then `info` is `None`
@@ -205,6 +220,13 @@ impl Store for BinaryCache {
 
     async fn path_infos(&self, paths: &[StorePath]) -> Result<HashMap<StorePath, Arc<PathInfo>>, StoreError> {
         self.infos(paths).await
+    }
+
+    async fn fresh_path_infos(
+        &self,
+        paths: &[StorePath],
+    ) -> Result<HashMap<StorePath, Arc<PathInfo>>, StoreError> {
+        self.fresh_infos(paths).await
     }
 
     async fn valid_paths(&self, paths: &[StorePath]) -> Result<Vec<StorePath>, StoreError> {

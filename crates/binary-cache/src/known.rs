@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use nars3_compression::Compression;
 use nars3_narinfo::{NarInfo, PathInfo};
@@ -17,6 +18,18 @@ pub(crate) struct Entry {
     pub(crate) file_size: Option<u64>,
     /// Whether this process has it from the cache itself, and not from what was remembered on disk.
     pub(crate) seen: bool,
+    /// When it was made.
+    pub(crate) read_at: Instant,
+}
+
+/// What the cache has said within this time is as good as asked anew.
+const NEWS: Duration = Duration::from_secs(10);
+
+impl Entry {
+    /// Whether the cache itself has said so just now.
+    pub(crate) fn is_news(&self) -> bool {
+        self.seen && self.read_at.elapsed() < NEWS
+    }
 }
 
 impl From<NarInfo> for Entry {
@@ -28,6 +41,7 @@ impl From<NarInfo> for Entry {
             file_hash: narinfo.file_hash,
             file_size: narinfo.file_size,
             seen: true,
+            read_at: Instant::now(),
         }
     }
 }
@@ -171,6 +185,15 @@ mod tests {
         assert!(!known.is_valid(&entry(1).info.path));
         known.remember(entry(1));
         assert!(known.seen(&hash_part(1)).is_some() && known.is_valid(&entry(1).info.path));
+    }
+
+    #[test]
+    fn only_what_the_cache_has_said_just_now_is_news() {
+        let read = Entry::clone(&entry(1));
+        assert!(read.is_news());
+        assert!(!Entry { seen: false, ..read.clone() }.is_news());
+        let Some(long_ago) = Instant::now().checked_sub(NEWS) else { return };
+        assert!(!Entry { read_at: long_ago, ..read }.is_news());
     }
 
     #[test]

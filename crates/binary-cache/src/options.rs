@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use nars3_narinfo::CacheInfo;
 use nars3_store_api::{NoProgress, Progress, Store};
 use nars3_store_path::{SecretKey, StoreDir};
 use nars3_store_url::{CacheSettings, HeaderSettings};
@@ -21,6 +22,9 @@ pub struct BinaryCacheOptions {
     pub uri: String,
     /// The store directory that the cache must be for.
     pub store_dir: StoreDir,
+    /// What the user says of mass queries and the priority: it wins over the cache's own `nix-cache-info`, and a cache that is
+    /// created by the first write gets it. (The store directory is `store_dir`.)
+    pub info: CacheInfo,
     /// How files are written: compression, listings, encodings.
     pub cache: CacheSettings,
     /// Headers that replace or add to those of each kind of object.
@@ -56,6 +60,7 @@ impl BinaryCacheOptions {
         Self {
             uri: uri.into(),
             store_dir: StoreDir::default(),
+            info: CacheInfo::default(),
             cache: CacheSettings::default(),
             headers: HeaderSettings::default(),
             secret_keys: Vec::new(),

@@ -133,6 +133,30 @@ impl BinaryCache {
             .await
     }
 
+    /// As `infos`, from the cache itself; memory answers for what it has said just now.
+    pub(crate) async fn fresh_infos(
+        &self,
+        paths: &[StorePath],
+    ) -> Result<HashMap<StorePath, Arc<PathInfo>>, StoreError> {
+        let queries: Vec<_> = paths
+            .iter()
+            .map(async |path| {
+                let hash_part = path.hash_part();
+                let entry = match self.known.entry(&hash_part).filter(|entry| entry.is_news()) {
+                    Some(entry) => Some(entry),
+                    None => self.read_entry(&hash_part).await?,
+                };
+                let entry = self.about(path, entry);
+                Ok::<_, StoreError>(entry.map(|entry| (path.clone(), Arc::clone(&entry.info))))
+            })
+            .collect();
+        stream::iter(queries)
+            .buffer_unordered(self.objects.limits().concurrent_requests.max(1))
+            .try_filter_map(async |found| Ok(found))
+            .try_collect()
+            .await
+    }
+
     /// The narinfo with this hash part, as it is in the cache now.
     pub(crate) async fn read_entry(&self, hash_part: &HashPart) -> Result<Option<Arc<Entry>>, StoreError> {
         let key = format!("{hash_part}.narinfo");

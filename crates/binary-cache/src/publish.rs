@@ -117,12 +117,13 @@ impl BinaryCache {
         Ok(paths)
     }
 
-    /// Sees to it that the cache has a `nix-cache-info`, as Nix writes it into an empty one: the store directory
-    /// alone.
+    /// Sees to it that the cache has a `nix-cache-info`, as Nix writes it into an empty one: the store directory alone,
+    /// unless the options say more.
     pub(crate) async fn announce(&self) -> Result<(), StoreError> {
         self.announced
             .get_or_try_init(|| async {
-                let text = CacheInfo::new(self.store_dir.clone()).to_text();
+                let store_dir = Some(self.store_dir.clone());
+                let text = CacheInfo { store_dir, ..self.stated.clone() }.to_text();
                 self.objects
                     .put_document(CACHE_INFO_KEY, text.into(), Kind::CacheInfo, Mode::IfAbsent)
                     .await

@@ -8,7 +8,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use nars3_nar::ContentHasher;
 use nars3_narinfo::PathInfo;
 use nars3_store_api::StoreError;
-use nars3_store_path::{HashPart, PublicKeys, StorePath};
+use nars3_store_path::{Algorithm, ContentAddressMethod, HashPart, PublicKeys, StorePath};
 
 use crate::BinaryCache;
 use crate::known::Entry;
@@ -18,6 +18,8 @@ use crate::known::Entry;
 pub struct VerifyOptions {
     /// Only these paths; the whole cache when `None`, and then files that no narinfo names are looked for too.
     pub paths: Option<Vec<StorePath>>,
+    /// Of `paths`, all that they refer to as well, as far as it is in the cache.
+    pub recursive: bool,
     /// Fetch and hash every NAR. Otherwise it is only checked that the file is there and has the right size.
     pub contents: bool,
     /// Keys that must have signed each path, unless its content address proves it. `None` checks no trust.
@@ -105,7 +107,7 @@ impl BinaryCache {
     pub async fn verify(&self, options: &VerifyOptions) -> Result<VerifyReport, StoreError> {
         let mut report = VerifyReport::default();
         let entries = match &options.paths {
-            Some(paths) => self.named_entries(paths, &mut report).await?,
+            Some(paths) => self.named_entries(paths, options.recursive, &mut report).await?,
             None => self.every_entry(&mut report).await?,
         };
         let files = match options.paths {
@@ -131,22 +133,46 @@ impl BinaryCache {
         Ok(report)
     }
 
+    /// The narinfos of `paths` and, if `recursive`, of all that they refer to and that is there: what is not, is told with who
+    /// refers to it.
     async fn named_entries(
         &self,
         paths: &[StorePath],
+        recursive: bool,
         report: &mut VerifyReport,
     ) -> Result<Vec<Arc<Entry>>, StoreError> {
+        let mut asked: BTreeSet<StorePath> = paths.iter().cloned().collect();
+        let mut round: Vec<StorePath> = asked.iter().cloned().collect();
+        let mut is_named = true;
         let mut entries = Vec::new();
-        for path in paths {
-            match self.read_entry(&path.hash_part()).await {
-                Ok(Some(entry)) if entry.info.path == *path => entries.push(entry),
-                Ok(_) => report.findings.push(Finding::Invalid { path: path.clone() }),
-                Err(error @ StoreError::Corrupt { .. }) => {
-                    report.findings.push(Finding::CorruptNarInfo { hash_part: path.hash_part(), error });
+        while !round.is_empty() {
+            let questions: Vec<_> = std::mem::take(&mut round)
+                .into_iter()
+                .map(async |path| (self.read_entry(&path.hash_part()).await, path))
+                .collect();
+            let mut answers =
+                stream::iter(questions).buffered(self.objects.limits().concurrent_requests.max(1));
+            while let Some((entry, path)) = answers.next().await {
+                match entry {
+                    Ok(Some(entry)) if entry.info.path == path => {
+                        if recursive {
+                            let references = entry.info.references.iter();
+                            round.extend(references.filter(|path| asked.insert((*path).clone())).cloned());
+                        }
+                        entries.push(entry);
+                    }
+                    Ok(_) if is_named => report.findings.push(Finding::Invalid { path }),
+                    Ok(_) => {}
+                    Err(error @ StoreError::Corrupt { .. }) => {
+                        let hash_part = path.hash_part();
+                        report.findings.push(Finding::CorruptNarInfo { hash_part, error });
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
             }
+            is_named = false;
         }
+        entries.sort_by(|one, other| one.info.path.cmp(&other.info.path));
         Ok(entries)
     }
 
@@ -264,17 +290,23 @@ impl BinaryCache {
         Ok(findings)
     }
 
-    /// Whether the path follows from its content address.
+    /// Whether the path follows from its content address, and that says of the contents what the NarHash says, as far as that
+    /// can be seen without them.
     fn proves_itself(&self, info: &PathInfo, findings: &mut Vec<Finding>) -> bool {
         let Some(claim) = &info.ca else { return false };
-        let follows = info.path_follows_from_ca(&self.store_dir);
-        if !follows {
-            findings.push(Finding::FalseContentAddress {
-                path: info.path.clone(),
-                reason: format!("the path of '{claim}' would be another"),
-            });
-        }
-        follows
+        // Then it is the NarHash itself.
+        let is_nar_hash = claim.method == ContentAddressMethod::NixArchive
+            && claim.hash.algorithm() == Algorithm::Sha256
+            && !info.references.contains(&info.path);
+        let reason = if !info.path_follows_from_ca(&self.store_dir) {
+            format!("the path of '{claim}' would be another")
+        } else if is_nar_hash && claim.hash != info.nar_hash {
+            format!("'{claim}' is claimed, but the NarHash is '{}'", info.nar_hash)
+        } else {
+            return true;
+        };
+        findings.push(Finding::FalseContentAddress { path: info.path.clone(), reason });
+        false
     }
 
     /// That the file is there, and has the size that it should.

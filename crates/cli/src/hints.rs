@@ -4,6 +4,7 @@ use std::error::Error;
 
 use nars3_binary_cache::{UnreadableEncoding, UploadLimit};
 use nars3_s3::{S3Error, S3ErrorKind};
+use nars3_store_api::StoreError;
 
 /// What to do about the S3 error that `error` was caused by, if one was.
 pub(crate) fn of_s3(error: &anyhow::Error) -> Option<String> {
@@ -26,11 +27,28 @@ pub(crate) fn of_s3(error: &anyhow::Error) -> Option<String> {
 
 /// What to do about a refusal of a cache, if `error` was caused by one.
 pub(crate) fn of_cache(error: &anyhow::Error) -> Option<String> {
+    if error.chain().any(is_web_listing) {
+        return Some(
+            "a web server tells what it has only if it speaks WebDAV: name the paths, or the bucket or the directory \
+             behind it"
+                .to_owned(),
+        );
+    }
     let refused = error.chain().find_map(|cause| cause.downcast_ref::<UnreadableEncoding>())?;
     Some(format!(
         "write {}=zstd into the store URL, or force-encodings=true where no newer Nix reads the cache",
         refused.setting
     ))
+}
+
+/// Whether `cause` is that a cache on a web server was to be listed.
+fn is_web_listing(cause: &(dyn Error + 'static)) -> bool {
+    match cause.downcast_ref() {
+        Some(StoreError::Backend { store, action, .. }) => {
+            store.starts_with("http") && action.starts_with("list ")
+        }
+        _ => false,
+    }
 }
 
 /// `cause` in S3's terms, if it is an error of a request to S3. (A cache in a directory fails with the same type.)

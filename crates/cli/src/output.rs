@@ -81,8 +81,13 @@ pub(crate) fn human_bytes(bytes: u64) -> String {
 }
 
 /// `1 path`, `2 paths`.
-pub(crate) fn count_paths(count: u64) -> String {
-    if count == 1 { "1 path".to_owned() } else { format!("{count} paths") }
+pub(crate) fn count_paths(paths: u64) -> String {
+    count(paths, "path")
+}
+
+/// So many of what is called `thing` when it is one, and has an `s` more when it is not.
+pub(crate) fn count(number: u64, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
 #[cfg(test)]

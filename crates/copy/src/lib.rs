@@ -23,6 +23,7 @@
 //! | `selection` | what of it is left out all the same: what an upstream has, what is excluded |
 //! | `state` | a file that remembers what is done, for a copy that is taken up again |
 //! | `admission` | whether a path may come in: signatures, and content addresses as claims to be proven |
+//! | `fresh` | path infos that do not admit their path, asked for once more |
 //! | `publication` | which staged paths may become visible next |
 //! | `transfer` | one path from store to store, unpacked or in its file |
 //! | `realisations` | what content-addressed outputs turned out to be, after their paths |
@@ -32,6 +33,7 @@ mod admission;
 mod closure;
 mod error;
 mod failures;
+mod fresh;
 mod options;
 mod pipeline;
 mod plan;

@@ -13,7 +13,7 @@ use nars3_store_api::{
 use nars3_store_path::StorePath;
 use tokio::task::JoinSet;
 
-use crate::admission::admit;
+use crate::fresh::{admit_all, admit_one};
 use crate::publication::PublicationOrder;
 use crate::transfer::transfer;
 use crate::{CopyError, CopyOptions, FailedPath, Plan, Report, plan};
@@ -38,7 +38,7 @@ pub async fn copy(
 pub async fn execute(
     source: &Arc<dyn Store>,
     destination: &Arc<dyn Store>,
-    plan: Plan,
+    mut plan: Plan,
     options: &CopyOptions,
     progress: Arc<dyn Progress>,
 ) -> Result<Report, CopyError> {
@@ -48,34 +48,11 @@ pub async fn execute(
         present: plan.present as u64,
     });
     let behaviour = destination.write_behaviour();
-    if options.check_signatures {
-        check_signatures(source, destination, &plan, &behaviour, options.keep_going).await?;
+    // With `keep_going`, each path is refused on its own, when its turn comes.
+    if options.check_signatures && !(options.keep_going && behaviour.required_signatures.is_some()) {
+        admit_all(source, destination, &mut plan.paths, &behaviour).await?;
     }
     Pipeline::new(source, destination, plan, behaviour, options, progress).run().await
-}
-
-/// All signatures before any NAR: a closure that will be refused should not be downloaded first. With `keep_going`
-/// each path is refused on its own, when its turn comes.
-async fn check_signatures(
-    source: &Arc<dyn Store>,
-    destination: &Arc<dyn Store>,
-    plan: &Plan,
-    behaviour: &WriteBehaviour,
-    keep_going: bool,
-) -> Result<(), CopyError> {
-    if keep_going || behaviour.required_signatures.is_none() {
-        return Ok(());
-    }
-    let (source, destination) = (Arc::clone(source), Arc::clone(destination));
-    let paths = plan.paths.clone();
-    let keys = behaviour.required_signatures.clone();
-    tokio::task::spawn_blocking(move || {
-        let (from, to) = (source.to_string(), destination.to_string());
-        paths.iter().try_for_each(|info| admit(info, source.store_dir(), keys.as_deref(), &from, &to))
-    })
-    .await
-    .map_err(|error| CopyError::TaskDied { reason: error.to_string() })?
-    .map_err(CopyError::Store)
 }
 
 /// The room that a NAR takes, out of `LARGE` for each job. Small ones are over before a far-away server has answered, so
@@ -207,13 +184,7 @@ impl<'a> Pipeline<'a> {
                 let path = info.path.clone();
                 progress.report(Event::PathStarted { path: &path, nar_size: info.nar_size });
                 let result = async {
-                    admit(
-                        &info,
-                        source.store_dir(),
-                        keys.as_deref(),
-                        &source.to_string(),
-                        &destination.to_string(),
-                    )?;
+                    let info = admit_one(&*source, &*destination, info, keys.as_deref()).await?;
                     transfer(&*source, &*destination, &info, repair, pace, progress).await
                 };
                 let result = result.await;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -46,6 +47,10 @@ pub(crate) struct MemoryStore {
     store_dir: StoreDir,
     pub(crate) behaviour: WriteBehaviour,
     paths: Mutex<Paths>,
+    /// What it says of paths unless it is asked for what is so now.
+    remembered: Mutex<HashMap<StorePath, Arc<PathInfo>>>,
+    /// How many paths it was asked for so.
+    asked_anew: AtomicUsize,
     /// Paths whose staging fails.
     pub(crate) cursed: Vec<StorePath>,
     /// Paths that are not taken when they are published, while others of their batch are.
@@ -59,6 +64,8 @@ impl MemoryStore {
             store_dir: StoreDir::default(),
             behaviour: WriteBehaviour::cache(),
             paths: Mutex::default(),
+            remembered: Mutex::default(),
+            asked_anew: AtomicUsize::new(0),
             cursed: Vec::new(),
             refused: Vec::new(),
         }
@@ -71,6 +78,14 @@ impl MemoryStore {
 
     pub(crate) fn insert_info(&self, info: PathInfo, nar: Vec<u8>) {
         self.paths.lock().unwrap().insert(info.path.clone(), (Arc::new(info), nar));
+    }
+
+    pub(crate) fn remember(&self, info: &PathInfo) {
+        self.remembered.lock().unwrap().insert(info.path.clone(), Arc::new(info.clone()));
+    }
+
+    pub(crate) fn asked_anew(&self) -> usize {
+        self.asked_anew.load(Ordering::Relaxed)
     }
 
     pub(crate) fn names(&self) -> BTreeSet<String> {
@@ -91,7 +106,19 @@ impl Store for MemoryStore {
     }
 
     async fn path_info(&self, path: &StorePath) -> Result<Option<Arc<PathInfo>>, StoreError> {
+        if let Some(remembered) = self.remembered.lock().unwrap().get(path) {
+            return Ok(Some(Arc::clone(remembered)));
+        }
         Ok(self.paths.lock().unwrap().get(path).map(|(info, _)| Arc::clone(info)))
+    }
+
+    async fn fresh_path_infos(
+        &self,
+        paths: &[StorePath],
+    ) -> Result<HashMap<StorePath, Arc<PathInfo>>, StoreError> {
+        self.asked_anew.fetch_add(paths.len(), Ordering::Relaxed);
+        paths.iter().for_each(|path| drop(self.remembered.lock().unwrap().remove(path)));
+        self.path_infos(paths).await
     }
 
     async fn path_from_hash_part(&self, hash_part: &HashPart) -> Result<Option<StorePath>, StoreError> {

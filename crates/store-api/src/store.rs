@@ -49,6 +49,9 @@ pub struct WriteBehaviour {
     /// The keys that must have signed a path before it may come in, unless its content address proves it.
     /// `None`: the store takes what it is given (a binary cache, as in Nix).
     pub required_signatures: Option<Arc<PublicKeys>>,
+    /// Whether the store refuses what nobody has signed by rules of its own, of which `required_signatures` does not know (a
+    /// nix-daemon).
+    pub judges_signatures: bool,
     /// The compressed files that `stage_packed` takes.
     pub packed_files: PackedFiles,
 }
@@ -60,6 +63,7 @@ impl WriteBehaviour {
             nar_order: NarOrder::Any,
             publication: Publication::Singly,
             required_signatures: None,
+            judges_signatures: false,
             packed_files: PackedFiles::Never,
         }
     }
@@ -70,6 +74,7 @@ impl WriteBehaviour {
             nar_order: NarOrder::Any,
             publication: Publication::InBatches,
             required_signatures,
+            judges_signatures: false,
             packed_files: PackedFiles::Never,
         }
     }
@@ -120,6 +125,16 @@ pub trait Store: fmt::Debug + fmt::Display + Send + Sync {
             .try_filter_map(|(info, path)| async move { Ok(info.map(|info| (path, info))) })
             .try_collect()
             .await
+    }
+
+    /// As `path_infos`, as they are now: what was remembered from an earlier process or for a while does not count. For
+    /// whoever was told something that does not do, and that may have changed since. A store that remembers nothing
+    /// answers as `path_infos`.
+    async fn fresh_path_infos(
+        &self,
+        paths: &[StorePath],
+    ) -> Result<HashMap<StorePath, Arc<PathInfo>>, StoreError> {
+        self.path_infos(paths).await
     }
 
     /// Those of `paths` that are valid here. Unlike `path_infos` it may answer from a listing, but it never answers

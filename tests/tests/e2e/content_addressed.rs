@@ -1,6 +1,8 @@
 //! Content-addressed derivations, built by real Nix: their outputs are found by what Nix has recorded of them, and that
 //! record travels with them, as with Nix. So do build logs.
 
+mod caches;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};

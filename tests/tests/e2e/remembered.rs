@@ -2,11 +2,13 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use nars3_tests::audit::without_field;
 use nars3_tests::closure::narinfo_key;
 use nars3_tests::nars3::Nars3;
 
-use crate::setup::{Setup, small_tree};
+use crate::ends::{End, Kind, World};
+use crate::setup::{KEY, Setup, small_tree};
 
 /// Requests that the cache got, as `--stats` tells.
 fn requests(stderr: &str) -> Option<u64> {
@@ -70,6 +72,37 @@ fn what_was_absent_is_seen_once_this_machine_has_pushed_it() -> Result<()> {
     setup.nars3.run(["path-info", "--store", &url, &path])?.refusal()?;
     setup.nars3.run(["copy", "--from", &local, "--to", &url, &path])?.success()?;
     setup.nars3.run(["path-info", "--store", &url, &path])?.success()?;
+    Ok(())
+}
+
+/// A path that was refused is not refused for what is remembered of it: a signature that came meanwhile is seen at once.
+#[test]
+fn a_signature_that_was_added_after_a_refusal_is_seen() -> Result<()> {
+    let Some(world) = World::new()? else { return Ok(()) };
+    let key = world.setup.nars3.secret_key_file(KEY);
+    for keep_going in [None, Some("--keep-going")] {
+        for kind in [Kind::Root, Kind::Daemon] {
+            let source = world.filled(Kind::S3)?;
+            let End::S3(bucket) = &source else { continue };
+            let key_of = |path: &String| narinfo_key(path);
+            for path in &world.closure.paths {
+                let unsigned = without_field(&bucket.get_text(&key_of(path))?, "Sig");
+                bucket.put(&key_of(path), unsigned.as_bytes())?;
+            }
+            let at = || format!("to {kind:?} {keep_going:?}");
+            let destination = world.empty(kind)?;
+            let words: Vec<&str> = keep_going.into_iter().chain(["--stats", &world.closure.app]).collect();
+            world.copy(&source, &destination, &words)?.refusal().with_context(at)?;
+            // Somebody else signs: nobody here hears of it.
+            let elsewhere = Nars3::for_server(&world.setup.server)?;
+            let url = source.url();
+            let sign = ["store", "sign", "--all", "--store", &url, "--key-file", &key.to_string_lossy()];
+            elsewhere.run(sign)?.success()?;
+            let copied = world.copy(&source, &destination, &words)?;
+            copied.success().with_context(at)?;
+            assert_eq!(world.paths(&destination)?, world.closure.paths, "{}", at());
+        }
+    }
     Ok(())
 }
 

@@ -76,6 +76,8 @@ pub(super) async fn open_cache(
 ) -> CliResult<OpenedStore> {
     let mut options = BinaryCacheOptions::new(url.base());
     options.store_dir = url.store.store_dir.clone();
+    options.info.want_mass_query = url.store.want_mass_query;
+    options.info.priority = url.store.priority;
     options.cache = url.cache.clone();
     options.path_info_cache_size = usize::try_from(url.store.path_info_cache_size).unwrap_or(usize::MAX);
     options.progress = Arc::clone(&context.progress);
@@ -109,7 +111,8 @@ pub(super) async fn open_cache(
         cache.claim().await?;
     }
     context.caches.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&cache));
-    Ok(OpenedStore { cache: Some(Arc::clone(&cache)), ..opened(cache, url) })
+    let priority = cache.priority();
+    Ok(OpenedStore { cache: Some(Arc::clone(&cache)), priority, ..opened(cache, url) })
 }
 
 /// What `--memory` and `--spool` say, or the cache's own limits. Who asks for xz on several cores, which takes some 170 MiB

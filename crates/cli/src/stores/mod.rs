@@ -65,6 +65,10 @@ pub(crate) struct OpenedStore {
     pub(crate) cache: Option<Arc<BinaryCache>>,
     /// `?trusted=true`: its paths need no signatures.
     pub(crate) trusted: bool,
+    /// Its rank among stores that have the same, by its URL or by what the cache says of itself; the lowest is asked first.
+    pub(crate) priority: Option<i64>,
+    /// What its URL says that it can build.
+    system_features: Vec<String>,
     /// What its URL says of which store it is, and nothing of how it is written to or reached.
     pub(crate) identity: String,
     /// Whether it is a binary cache by its URL.
@@ -81,21 +85,24 @@ impl OpenedStore {
         let mut facts =
             vec![("url", self.store.to_string()), ("storeDir", self.store.store_dir().to_string())];
         if let Some(cache) = &self.cache {
-            facts.extend(cache_facts(cache));
+            if cache.info().is_none() {
+                facts.push(("nixCacheInfo", "absent; the first write creates it".to_owned()));
+            }
+            facts.extend(cache.want_mass_query().map(|yes| ("wantMassQuery", yes.to_string())));
+        }
+        facts.extend(self.priority.map(|priority| ("priority", priority.to_string())));
+        if !self.system_features.is_empty() {
+            facts.push(("systemFeatures", self.system_features.join(" ")));
         }
         facts
     }
 }
 
-fn cache_facts(cache: &BinaryCache) -> Vec<(&'static str, String)> {
-    match cache.info() {
-        None => vec![("nixCacheInfo", "absent; the first write creates it".to_owned())],
-        Some(info) => {
-            let mass_query = info.want_mass_query.map(|yes| ("wantMassQuery", yes.to_string()));
-            let priority = info.priority.map(|priority| ("priority", priority.to_string()));
-            mass_query.into_iter().chain(priority).collect()
-        }
-    }
+/// Stores in the order in which they are to be asked, as Nix asks its substituters: by priority, and as they were given where
+/// that is the same.
+pub(crate) fn by_priority(mut stores: Vec<OpenedStore>) -> Vec<Arc<dyn Store>> {
+    stores.sort_by_key(|opened| opened.priority.unwrap_or(0));
+    stores.into_iter().map(|opened| opened.store).collect()
 }
 
 /// Opens the store at `text`; the one that Nix's settings name if it is empty.
@@ -214,6 +221,8 @@ fn opened<S: BuildRecords + 'static>(store: Arc<S>, url: &StoreUrl) -> OpenedSto
         records: store,
         cache: None,
         trusted: url.store.trusted,
+        priority: url.store.priority,
+        system_features: url.store.system_features.clone(),
         identity: identity(url),
         is_cache: url.kind.is_cache(),
         has_substituters: matches!(url.kind, StoreKind::Daemon(_) | StoreKind::Auto(_)),

@@ -226,6 +226,7 @@ impl Store for DaemonStore {
     fn write_behaviour(&self) -> WriteBehaviour {
         // The daemon checks signatures with keys of its own.
         let mut behaviour = WriteBehaviour::database(None);
+        behaviour.judges_signatures = true;
         behaviour.nar_order =
             NarOrder::ReferencesFirst { except: if self.shared.takes_many { SMALL_NAR } else { 0 } };
         if !self.shared.takes_many {

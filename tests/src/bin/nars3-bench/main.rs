@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "a program that reports")]
 
+mod cache;
 mod chapters;
 mod delay;
 mod floor;
@@ -51,6 +52,9 @@ const GROWTH: &str = "growth";
 /// The chapter about the S3 clients, which has a table of its own.
 const S3: &str = "s3";
 
+/// The chapter about looking into caches and verifying them, which has a table of its own.
+const CACHE: &str = "cache";
+
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [part, name, files @ ..] = arguments.as_slice()
@@ -67,6 +71,10 @@ fn main() -> Result<()> {
         for (name, title) in [
             (GROWTH, "time, memory and requests from 100 to 100,000 paths"),
             (S3, "both S3 clients beside boto3 and a bare client"),
+            (
+                CACHE,
+                "path infos, single files and verification, beside Nix, and in buckets of 1,000 to 100,000 paths",
+            ),
         ] {
             if wanted(name) {
                 println!("{name:18} {title}");
@@ -107,7 +115,16 @@ fn main() -> Result<()> {
         let sizes = if options.quick { s3::Sizes::QUICK } else { s3::Sizes::FULL };
         records.set(S3, s3::run(sizes, options.runs, machine::describe(&nix)?)?);
     }
-    // The clients' chapter has its own line about the machine; the others share one.
+    if wanted(CACHE) {
+        println!("{CACHE} ({} s)", started.elapsed().as_secs());
+        let sizes = match (options.quick, options.full) {
+            (true, _) => cache::Sizes::QUICK,
+            (false, false) => cache::Sizes::USUAL,
+            (false, true) => cache::Sizes::FULL,
+        };
+        records.set(CACHE, cache::run(&inputs, sizes, options.runs, &machine::describe(&nix)?)?);
+    }
+    // A chapter with a table of its own has its own lines about the machine.
     if wanted(GROWTH) || CHAPTERS.iter().any(|chapter| wanted(chapter.name)) {
         records.set("machine", machine::describe(&nix)?.into());
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Map, Value};
 
+use crate::cache;
 use crate::chapters::CHAPTERS;
 use crate::plot::{self, Bar};
 use crate::s3;
@@ -67,6 +68,10 @@ pub(crate) fn section(all: &Map<String, Value>) -> String {
     let clients = s3::section(all.get("s3").unwrap_or(&Value::Null));
     if !clients.is_empty() {
         let _ = write!(text, "\n{clients}");
+    }
+    let looking = cache::section(all.get("cache").unwrap_or(&Value::Null));
+    if !looking.is_empty() {
+        let _ = write!(text, "\n{looking}");
     }
     text
 }

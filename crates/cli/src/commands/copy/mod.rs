@@ -16,7 +16,7 @@ use crate::args::CopyArgs;
 use crate::error::{CliError, CliResult, ResultExt};
 use crate::roots::{Roots, roots};
 use crate::run::Context;
-use crate::stores::{Beside, OpenedStore, Purpose, open_store, open_store_beside};
+use crate::stores::{Beside, OpenedStore, Purpose, by_priority, open_store, open_store_beside};
 
 pub(crate) async fn run(args: CopyArgs, context: &Context) -> CliResult {
     let context = &Context {
@@ -132,16 +132,16 @@ fn jobs_within(memory: Option<u64>, jobs: usize) -> usize {
 }
 
 async fn open_upstreams(urls: &[String], context: &Context) -> CliResult<Vec<Arc<dyn Store>>> {
-    let mut stores = Vec::with_capacity(urls.len());
+    let mut stores: Vec<OpenedStore> = Vec::with_capacity(urls.len());
     for url in urls {
         let opened = open_store(url, Purpose::Read, context).await?;
         if opened.cache.is_none() {
             return Err(CliError::new(format!("--skip-in: '{}' is not a binary cache", opened.store))
                 .hint("name a cache that the clients of the destination have as a substituter"));
         }
-        stores.push(opened.store);
+        stores.push(opened);
     }
-    Ok(stores)
+    Ok(by_priority(stores))
 }
 
 async fn open_destination(

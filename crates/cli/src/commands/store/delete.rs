@@ -7,12 +7,13 @@ use super::cache;
 use crate::args::StoreDeleteArgs;
 use crate::error::{CliError, CliResult};
 use crate::installable::store_path;
-use crate::output::{Output, count_paths};
+use crate::output::{Output, count, count_paths};
 use crate::run::Context;
 use crate::stores::{Purpose, open_store};
 
 pub(super) async fn delete(args: &StoreDeleteArgs, context: &Context) -> CliResult {
-    let cache = cache(open_store(&args.store, Purpose::WRITE, context).await?, "delete")?;
+    // Whoever deletes signs nothing, and makes no cache where there is none.
+    let cache = cache(open_store(&args.store, Purpose::Inspect, context).await?, "delete")?;
     let store_dir = cache.store_dir();
     let paths = args.paths.iter().map(|path| store_path(path, store_dir)).collect::<CliResult<Vec<_>>>()?;
     let options = DeleteOptions { referrers: args.referrers, dry_run: args.dry_run };
@@ -23,8 +24,12 @@ pub(super) async fn delete(args: &StoreDeleteArgs, context: &Context) -> CliResu
                 output.line(store_dir.print(path))?;
             }
             let would = if args.dry_run { "would delete" } else { "deleted" };
-            let (count, nars, links) = (count_paths(paths.len() as u64), nars.len(), links.len());
-            tracing::info!("{would} {count}, {nars} NARs and {links} links to debug information");
+            tracing::info!(
+                "{would} {}, {} and {} to debug information",
+                count_paths(paths.len() as u64),
+                count(nars.len() as u64, "NAR"),
+                count(links.len() as u64, "link")
+            );
             output.finish()
         }
         Deletion::Refused { referrers } => {

@@ -29,13 +29,13 @@ pub(super) async fn info(args: &StoreInfoArgs, context: &Context) -> CliResult {
     output.finish()
 }
 
-/// Writes `nix-cache-info`. What is not given stays as it was.
+/// Writes `nix-cache-info`. What neither an option nor the URL gives stays as it was.
 pub(super) async fn init(args: &StoreInitArgs, context: &Context) -> CliResult {
     let cache = cache(open_store(&args.store, Purpose::WRITE, context).await?, "init")?;
     let store_dir = nars3_store_api::Store::store_dir(cache.as_ref()).clone();
     let mut info = cache.info().cloned().unwrap_or_else(|| CacheInfo::new(store_dir));
-    info.want_mass_query = args.want_mass_query.or(info.want_mass_query);
-    info.priority = args.priority.or(info.priority);
+    info.want_mass_query = args.want_mass_query.or(cache.want_mass_query());
+    info.priority = args.priority.or(cache.priority());
     cache.initialise(info).await?;
     Ok(())
 }

@@ -47,7 +47,8 @@ impl Repair<'_> {
         let mut again: BTreeSet<StorePath> =
             report.findings.iter().filter_map(|finding| subject(finding, &wanted.unreadable)).collect();
         again.extend(repaired.iter().cloned());
-        let options = VerifyOptions { paths: Some(again.iter().cloned().collect()), ..self.options.clone() };
+        let paths = Some(again.iter().cloned().collect());
+        let options = VerifyOptions { paths, recursive: false, ..self.options.clone() };
         let second = self.cache.verify(&options).await?;
         let named = self.files(&repaired).await?;
         report.findings.retain(|finding| match finding {

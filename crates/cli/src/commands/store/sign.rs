@@ -10,7 +10,7 @@ use crate::args::{StoreCopySigsArgs, StoreSignArgs};
 use crate::commands::path_info::all_paths;
 use crate::error::{CliError, CliResult};
 use crate::installable::store_path;
-use crate::output::print_line;
+use crate::output::{count, print_line};
 use crate::run::Context;
 use crate::settings::secret_keys;
 use crate::stores::{Purpose, open_store};
@@ -37,7 +37,7 @@ pub(super) async fn sign(args: &StoreSignArgs, context: &Context) -> CliResult {
         .buffer_unordered(AT_ONCE)
         .try_fold(0, async |sum, added| Ok(sum + added))
         .await?;
-    print_line(format_args!("added {added} {}", if added == 1 { "signature" } else { "signatures" }))
+    print_line(format_args!("added {}", count(added as u64, "signature")))
 }
 
 fn signatures(info: &PathInfo, store: &dyn Store, keys: &[SecretKey]) -> CliResult<Vec<Signature>> {
@@ -67,7 +67,7 @@ pub(super) async fn copy_sigs(args: &StoreCopySigsArgs, context: &Context) -> Cl
             }
         }
     }
-    print_line(format_args!("added {added} {}", if added == 1 { "signature" } else { "signatures" }))
+    print_line(format_args!("added {}", count(added as u64, "signature")))
 }
 
 /// The store paths that a command names, or all of the store.

@@ -1,13 +1,11 @@
 //! `nars3 store verify`, with the exit codes of `nix store verify`.
 
-use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use futures::stream::{self, StreamExt};
 use nars3_binary_cache::{Finding, VerifyOptions, VerifyReport};
-use nars3_store_api::{Store, StoreError};
-use nars3_store_path::{PublicKeys, StoreDir, StorePath};
+use nars3_store_api::Store;
+use nars3_store_path::{PublicKeys, StoreDir};
 use serde_json::{Value, json};
 
 use super::cache;
@@ -15,24 +13,23 @@ use super::repair::Repair;
 use super::sign::paths;
 use crate::args::StoreVerifyArgs;
 use crate::error::{CliError, CliResult};
-use crate::output::{Output, count_paths};
+use crate::output::{Output, count, count_paths};
 use crate::run::Context;
 use crate::settings::trusted_public_keys;
-use crate::stores::{Purpose, open_store, open_store_with};
-
-/// Narinfos that are asked for at once.
-const AT_ONCE: usize = 64;
+use crate::stores::{Purpose, by_priority, open_store, open_store_with};
 
 pub(super) async fn verify(args: StoreVerifyArgs, context: &Context) -> CliResult {
     let mut upstreams = Vec::new();
     for upstream in &args.upstream {
-        upstreams.push(open_store(upstream, Purpose::Read, context).await?.store);
+        upstreams.push(open_store(upstream, Purpose::Read, context).await?);
     }
+    let upstreams = by_priority(upstreams);
     let purpose = if args.repair_from.is_some() { Purpose::WRITE } else { Purpose::Inspect };
     let cache = cache(open_store_with(&args.store, upstreams.clone(), purpose, context).await?, "verify")?;
-    let paths = if args.all { None } else { Some(named(&args, cache.as_ref()).await?) };
+    let paths = if args.all { None } else { Some(paths(&args.paths, false, cache.as_ref()).await?) };
     let options = VerifyOptions {
         paths,
+        recursive: args.recursive,
         contents: !args.no_contents,
         trusted: if args.no_trust { None } else { trusted(&args, context)? },
         signatures_needed: args.sigs_needed,
@@ -48,38 +45,6 @@ pub(super) async fn verify(args: StoreVerifyArgs, context: &Context) -> CliResul
     }
     print(&report, cache.store_dir(), args.json)?;
     conclude(&report)
-}
-
-/// The paths that are named, and with `--recursive` all they refer to that is there: what is not, is a finding.
-async fn named(args: &StoreVerifyArgs, store: &dyn Store) -> CliResult<Vec<StorePath>> {
-    let roots = paths(&args.paths, false, store).await?;
-    let mut found: BTreeSet<StorePath> = roots.iter().cloned().collect();
-    let mut asked = found.clone();
-    let mut open = if args.recursive { roots } else { Vec::new() };
-    while !open.is_empty() {
-        let answers: Vec<_> = stream::iter(std::mem::take(&mut open))
-            .map(|path| async move { (store.path_info(&path).await, path) })
-            .buffer_unordered(AT_ONCE)
-            .collect()
-            .await;
-        for (answer, path) in answers {
-            match answer {
-                Ok(Some(info)) => {
-                    let references = info.references.iter();
-                    open.extend(references.filter(|reference| asked.insert((*reference).clone())).cloned());
-                    found.insert(path);
-                }
-                // What is not there is told as a dangling reference of who refers to it.
-                Ok(None) => {}
-                // That it cannot be read is a finding, too.
-                Err(StoreError::Corrupt { .. }) => {
-                    found.insert(path);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-    Ok(found.into_iter().collect())
 }
 
 fn trusted(args: &StoreVerifyArgs, context: &Context) -> CliResult<Option<PublicKeys>> {
@@ -104,8 +69,8 @@ fn print(report: &VerifyReport, store_dir: &StoreDir, as_json: bool) -> CliResul
         for finding in &report.findings {
             output.line(Described::of(finding, store_dir).to_line())?;
         }
-        let count = report.findings.len();
-        output.line(format_args!("{} checked, {count} findings", count_paths(report.paths)))?;
+        let findings = count(report.findings.len() as u64, "finding");
+        output.line(format_args!("{} checked, {findings}", count_paths(report.paths)))?;
     }
     output.finish()
 }

@@ -15,6 +15,8 @@ pub(crate) struct Request {
     pub(crate) target: String,
     headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// Whether a client certificate was shown on its connection.
+    pub(crate) certified: bool,
 }
 
 impl Request {
@@ -120,7 +122,8 @@ impl Scripted {
 fn serve_tls(stream: TcpStream, config: Arc<ServerConfig>, script: &Script, log: &Mutex<Vec<Request>>) {
     let mut stream = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
     let mut reader = BufReader::new(&mut stream);
-    if let Some(request) = read(&mut reader) {
+    if let Some(mut request) = read(&mut reader) {
+        request.certified = stream.conn.peer_certificates().is_some();
         log.lock().unwrap().push(request.clone());
         let _ = answer(&mut stream, &request, &script(&request).with("connection", "close"));
         stream.conn.send_close_notify();
@@ -151,7 +154,7 @@ fn read(reader: &mut impl BufRead) -> Option<Request> {
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut request = Request { method, target, headers, body: Vec::new() };
+    let mut request = Request { method, target, headers, body: Vec::new(), certified: false };
     let length = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     request.body.resize(length, 0);
     reader.read_exact(&mut request.body).ok()?;
