@@ -31,7 +31,12 @@ pub(crate) async fn roots(args: &CopyArgs, source: &dyn BuildRecords) -> CliResu
     }
     let mut texts = args.paths.clone();
     if args.stdin {
-        texts.extend(tokio::task::spawn_blocking(lines_of_stdin).await??);
+        let lines = tokio::task::spawn_blocking(lines_of_stdin).await??;
+        if lines.is_empty() {
+            // As when the command before the pipe has failed.
+            tracing::warn!("standard input names no path");
+        }
+        texts.extend(lines);
     }
     let mut roots = Roots::default();
     for text in &texts {

@@ -67,6 +67,22 @@ impl AutoStore {
         Ok(Arc::new(auto))
     }
 
+    /// As `open`, where nobody says that the store behind the daemon is this one: a daemon that answers is asked for
+    /// everything. What one store has says nothing of what the other lacks.
+    ///
+    /// # Errors
+    ///
+    /// As `open`.
+    pub fn open_either(
+        local: LocalStoreOptions,
+        daemon: DaemonStoreOptions,
+    ) -> Result<Arc<Self>, StoreError> {
+        match DaemonStore::open(daemon) {
+            Ok(daemon) => Ok(Arc::new(Self::only_daemon(daemon))),
+            Err(no_daemon) => Self::without_daemon(local, &no_daemon),
+        }
+    }
+
     fn only_daemon(daemon: Arc<DaemonStore>) -> Self {
         let reader = Arc::clone(&daemon) as Arc<dyn BuildRecords>;
         Self { reader, writer: daemon, holder: None, through_daemon: true }

@@ -229,3 +229,21 @@ fn a_limited_rate_holds_for_stores_that_are_no_caches() -> Result<()> {
     }
     Ok(())
 }
+
+/// The advice fits the store: a store of this machine is repaired by Nix, not by pushing again.
+#[test]
+fn a_damaged_store_is_no_damaged_cache() -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let Some(world) = World::new()? else { return Ok(()) };
+    let (source, destination) = (world.filled(Kind::Root)?, world.empty(Kind::File)?);
+    let End::Root(chroot) = &source else { anyhow::bail!("no store in a directory") };
+    let file = chroot.physical(&world.closure.library).join("lib/data");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644))?;
+    let mut bytes = std::fs::read(&file)?;
+    bytes[0] ^= 1;
+    std::fs::write(&file, bytes)?;
+    let said = world.copy(&source, &destination, &[&world.closure.app])?.refusal()?;
+    assert!(said.contains(base_name(&world.closure.library)) && said.contains("nix-store --repair-path"), "{said}");
+    assert!(!said.contains("cache holds"), "{said}");
+    Ok(())
+}

@@ -77,6 +77,29 @@ fn an_unprivileged_user_beside_the_daemon_of_the_machine() -> Result<()> {
     Ok(())
 }
 
+/// A socket that the environment names may be that of any store: what the machine's own has is not there for that reason.
+#[test]
+fn a_daemon_of_another_store_is_not_taken_for_that_of_the_machine() -> Result<()> {
+    let Some(world) = World::new()? else { return Ok(()) };
+    let source = world.filled(Kind::S3)?;
+    let destination = world.empty(Kind::Daemon)?;
+    let End::Daemon(daemon) = &destination else { anyhow::bail!("no daemon") };
+    let app = world.closure.app.as_str();
+    let mut command = world.setup.nars3.command();
+    command.env("NIX_DAEMON_SOCKET_PATH", daemon.socket());
+    let words = ["copy", "--from", &source.url(), "--to", "auto", "--trusted-public-keys", &world.public_key];
+    Finished::run(command.args(words).arg(app))?.success()?;
+    world.judge(&destination)?;
+    // It is read, too.
+    let back = world.empty(Kind::S3)?;
+    let mut command = world.setup.nars3.command();
+    command.env("NIX_DAEMON_SOCKET_PATH", daemon.socket());
+    world.delete_from_the_machine()?;
+    Finished::run(command.args(["copy", "--from", "auto", "--to", &back.url(), app]))?.success()?;
+    assert_eq!(world.paths(&back)?, world.closure.paths);
+    Ok(())
+}
+
 #[test]
 fn an_unprivileged_user_through_a_daemon_of_its_own_store() -> Result<()> {
     if !require::is_root("to become somebody else") {

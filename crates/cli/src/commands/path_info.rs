@@ -33,7 +33,7 @@ pub(crate) async fn run(args: PathInfoArgs, context: &Context) -> CliResult {
         if args.json && !args.recursive { absent(&mut roots, store.as_ref()).await? } else { Vec::new() };
     let mut infos = nars3_copy::closure(store.as_ref(), &roots, args.recursive || args.closure_size)
         .await
-        .map_err(|error| missing_path(error, &args.store))?;
+        .map_err(|error| missing_path(error, &store.to_string()))?;
     let closure: Closure = infos.iter().map(|info| (info.path.clone(), Arc::clone(info))).collect();
     if !args.recursive {
         let roots: HashSet<&StorePath> = roots.iter().collect();

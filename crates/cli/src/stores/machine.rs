@@ -43,9 +43,11 @@ pub(super) async fn daemon(
     purpose: Purpose<'_>,
 ) -> CliResult<Arc<DaemonStore>> {
     let options = daemon_options(url, settings, purpose);
-    tokio::task::spawn_blocking(|| DaemonStore::open(options))
-        .await?
-        .hint(|| "to read the store without a daemon, use 'local'; to let nars3 choose, 'auto'".to_owned())
+    let is_usual = *settings.socket_path() == *DaemonSettings::default().socket_path();
+    tokio::task::spawn_blocking(|| DaemonStore::open(options)).await?.hint(|| match is_usual {
+        true => "to read the store without a daemon, use 'local'; to let nars3 choose, 'auto'".to_owned(),
+        false => "a nix-daemon must be running that listens on this socket".to_owned(),
+    })
 }
 
 pub(super) async fn auto(
@@ -56,8 +58,9 @@ pub(super) async fn auto(
     context: &Context,
 ) -> CliResult<Arc<AutoStore>> {
     let local = local_options(url, local, purpose, context)?;
+    let open = if is_of_the_same_store(daemon) { AutoStore::open } else { AutoStore::open_either };
     let daemon = daemon_options(url, daemon, purpose);
-    let store = tokio::task::spawn_blocking(|| AutoStore::open(local, daemon)).await?.hint(|| {
+    let store = tokio::task::spawn_blocking(move || open(local, daemon)).await?.hint(|| {
         "without Nix on this machine, name a store: local?root=DIR, s3://BUCKET or file:///DIR".to_owned()
     })?;
     if purpose.optimise() && store.writes_through_daemon() {
@@ -67,6 +70,13 @@ pub(super) async fn auto(
         );
     }
     Ok(store)
+}
+
+/// Whether the daemon at this socket owns the store whose state directory is named beside it. A socket that was named alone,
+/// and is not the one in the state directory, may be that of any store.
+fn is_of_the_same_store(daemon: &DaemonSettings) -> bool {
+    let usual = DaemonSettings { socket: None, ..daemon.clone() }.socket_path();
+    daemon.state.is_some() || daemon.socket_path() == usual
 }
 
 fn local_options(
@@ -105,5 +115,24 @@ fn daemon_options(url: &StoreUrl, settings: &DaemonSettings, purpose: Purpose<'_
         check_signatures: !matches!(purpose, Purpose::Write { check_signatures: false, .. }),
         log_dir: settings.log.clone().unwrap_or(DaemonStoreOptions::default().log_dir),
         ..DaemonStoreOptions::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_that_is_named_alone_may_be_of_any_store() {
+        let settings = |socket: Option<&str>, state: Option<&str>| DaemonSettings {
+            socket: socket.map(Into::into),
+            state: state.map(Into::into),
+            ..DaemonSettings::default()
+        };
+        assert!(is_of_the_same_store(&settings(None, None)));
+        assert!(is_of_the_same_store(&settings(Some("/nix/var/nix/daemon-socket/socket"), None)));
+        assert!(is_of_the_same_store(&settings(None, Some("/scratch/state"))));
+        assert!(is_of_the_same_store(&settings(Some("/run/socket"), Some("/scratch/state"))));
+        assert!(!is_of_the_same_store(&settings(Some("/run/socket"), None)));
     }
 }

@@ -50,7 +50,8 @@ pub(crate) fn probe(layout: &Layout, progress: &dyn Progress) -> Result<(ReadMod
     };
     let log = log_length(&path);
     let message = format!(
-        "the Nix database '{}' cannot be locked for reading ({shared}); it is read as it is on the disk, {}",
+        "the Nix database '{}' cannot be locked for reading ({shared}); it is read as it is on the disk, {}; \
+         a nix-daemon that has it open would know better",
         path.display(),
         if log == 0 { "which is wrong while anybody writes to it" } else { "without the newest changes" },
     );

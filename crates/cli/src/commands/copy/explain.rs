@@ -11,9 +11,9 @@ use crate::error::CliError;
 use crate::stores::DAEMON_HINT;
 
 /// Adds to an error of the engine what a person can do about it.
-pub(super) fn explain(error: CopyError) -> CliError {
+pub(super) fn explain(error: CopyError, from_cache: bool) -> CliError {
     let hint = match &error {
-        CopyError::Store(error) => of_store(error),
+        CopyError::Store(error) => of_store(error, from_cache),
         CopyError::StoreDirsDiffer { .. } => {
             Some("paths cannot move between store directories: their names depend on it".to_owned())
         }
@@ -23,7 +23,7 @@ pub(super) fn explain(error: CopyError) -> CliError {
                 .to_owned(),
         ),
         CopyError::Partial { failed, .. } => {
-            failed.iter().find_map(|one| one.error.as_ref().and_then(of_store))
+            failed.iter().find_map(|one| one.error.as_ref().and_then(|error| of_store(error, from_cache)))
         }
         _ => None,
     };
@@ -36,7 +36,7 @@ pub(super) fn explain(error: CopyError) -> CliError {
     }
 }
 
-fn of_store(error: &StoreError) -> Option<String> {
+fn of_store(error: &StoreError, from_cache: bool) -> Option<String> {
     let hint = match error {
         StoreError::Untrusted { signed_by, .. } if signed_by.is_empty() => {
             "the path is unsigned: sign what is pushed (--secret-key-file, NARS3_SECRET_KEY), or take it as it is with \
@@ -50,6 +50,10 @@ fn of_store(error: &StoreError) -> Option<String> {
             ));
         }
         StoreError::MissingReference { .. } => "copy the whole closure: leave out --no-recursive",
+        StoreError::NarGone { .. } if !from_cache => {
+            "a collector has taken the path meanwhile; whoever may not write the store's state directory reads without \
+             temporary roots, which would hold it: be its owner, or read through its daemon"
+        }
         StoreError::NarGone { .. } => {
             "the cache lists a path whose NAR was deleted: push the path again with --repair"
         }
@@ -57,16 +61,28 @@ fn of_store(error: &StoreError) -> Option<String> {
             "take the key from who runs the cache; if it is right, the cache was tampered with, and the path is not to \
              be used"
         }
+        StoreError::NarHashMismatch { .. } | StoreError::NarSizeMismatch { .. } if !from_cache => {
+            "the store holds a damaged path: 'nix-store --repair-path PATH' fetches or builds it again; or copy it from \
+             another store"
+        }
         StoreError::NarHashMismatch { .. }
         | StoreError::NarSizeMismatch { .. }
         | StoreError::FileMismatch { .. } => {
             "the cache holds a damaged NAR: push the path again with --repair"
         }
-        StoreError::Refused { refused, .. } => return refused.iter().find_map(|(_, error)| of_store(error)),
+        StoreError::Refused { refused, .. } => {
+            return refused.iter().find_map(|(_, error)| of_store(error, from_cache));
+        }
         StoreError::File { path, source, .. }
             if source.kind() == ErrorKind::PermissionDenied && path.starts_with("/nix") =>
         {
             DAEMON_HINT
+        }
+        StoreError::File { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+            "the store, or a directory above it, belongs to another user: be that user, or name another place"
+        }
+        StoreError::Backend { source, .. } if matches!(source.downcast_ref(), Some(DaemonError::Wire(_))) => {
+            "run the copy again: what the daemon has taken stays, and the rest follows"
         }
         StoreError::Backend { source, .. } if is_unsigned_to_daemon(source.as_ref()) => {
             "the keys that count are those of the daemon: add the public key to trusted-public-keys in its nix.conf, or \

@@ -32,7 +32,7 @@ pub(crate) async fn run(args: CopyArgs, context: &Context) -> CliResult {
     let check_signatures = !args.trust.no_check_sigs && !source.trusted;
     let upstreams = open_upstreams(&args.skip_in, context).await?;
     let destination = open_destination(&args, &source, &upstreams, check_signatures, context).await?;
-    let any_cache = source.is_cache || destination.is_cache;
+    let (any_cache, from_cache) = (source.is_cache || destination.is_cache, source.is_cache);
     let (source, source_records) = (source.store, source.records);
     let state = open_state(&args, &destination).await?;
     if args.substitute_on_destination && !destination.has_substituters {
@@ -67,7 +67,9 @@ pub(crate) async fn run(args: CopyArgs, context: &Context) -> CliResult {
     options.selection = selection;
 
     let (destination, destination_records) = (destination.store, destination.records);
-    let plan = nars3_copy::plan(&source, &destination, &roots, &options).await.map_err(explain)?;
+    let plan = nars3_copy::plan(&source, &destination, &roots, &options)
+        .await
+        .map_err(|error| explain(error, from_cache))?;
     if args.dry_run {
         report::print_plan(&plan, source.store_dir(), args.json)?;
         let failed = plan.failed.len();
@@ -93,9 +95,9 @@ pub(crate) async fn run(args: CopyArgs, context: &Context) -> CliResult {
         }
         Err(CopyError::Partial { attempted, failed, report, .. }) => {
             report::print_report(&report, &left_out, &failed, source.store_dir(), args.json)?;
-            Err(explain(CopyError::Partial { attempted, failed, report }))
+            Err(explain(CopyError::Partial { attempted, failed, report }, from_cache))
         }
-        Err(error) => Err(explain(error)),
+        Err(error) => Err(explain(error, from_cache)),
     }
 }
 
@@ -114,7 +116,7 @@ async fn keep_realisations(
             context.progress.report(Event::Warning { message: &message });
             Ok(())
         }
-        Err(error) => Err(explain(error)),
+        Err(error) => Err(explain(error, false)),
     }
 }
 
