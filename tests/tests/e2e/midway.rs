@@ -243,7 +243,10 @@ fn a_damaged_store_is_no_damaged_cache() -> Result<()> {
     bytes[0] ^= 1;
     std::fs::write(&file, bytes)?;
     let said = world.copy(&source, &destination, &[&world.closure.app])?.refusal()?;
-    assert!(said.contains(base_name(&world.closure.library)) && said.contains("nix-store --repair-path"), "{said}");
+    assert!(
+        said.contains(base_name(&world.closure.library)) && said.contains("nix-store --repair-path"),
+        "{said}"
+    );
     assert!(!said.contains("cache holds"), "{said}");
     Ok(())
 }

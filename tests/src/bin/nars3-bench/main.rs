@@ -15,6 +15,7 @@ mod inputs;
 mod load;
 mod machine;
 mod measure;
+mod niks3;
 mod plot;
 mod record;
 mod report;
@@ -52,6 +53,9 @@ const GROWTH: &str = "growth";
 /// The chapter about the S3 clients, which has a table of its own.
 const S3: &str = "s3";
 
+/// The chapter about pushes beside niks3, which has a table of its own.
+const NIKS3: &str = "niks3";
+
 /// The chapter about looking into caches and verifying them, which has a table of its own.
 const CACHE: &str = "cache";
 
@@ -71,6 +75,7 @@ fn main() -> Result<()> {
         for (name, title) in [
             (GROWTH, "time, memory and requests from 100 to 100,000 paths"),
             (S3, "both S3 clients beside boto3 and a bare client"),
+            (NIKS3, "pushes beside niks3, where that and PostgreSQL are on this machine"),
             (
                 CACHE,
                 "path infos, single files and verification, beside Nix, and in buckets of 1,000 to 100,000 paths",
@@ -114,6 +119,13 @@ fn main() -> Result<()> {
         println!("{S3} ({} s)", started.elapsed().as_secs());
         let sizes = if options.quick { s3::Sizes::QUICK } else { s3::Sizes::FULL };
         records.set(S3, s3::run(sizes, options.runs, machine::describe(&nix)?)?);
+    }
+    if wanted(NIKS3) {
+        println!("{NIKS3} ({} s)", started.elapsed().as_secs());
+        match niks3::run(&inputs, options.runs, &machine::describe(&nix)?) {
+            Ok(rows) => records.set(NIKS3, rows),
+            Err(error) => println!("SKIPPED: pushes beside niks3: {error:#}"),
+        }
     }
     if wanted(CACHE) {
         println!("{CACHE} ({} s)", started.elapsed().as_secs());

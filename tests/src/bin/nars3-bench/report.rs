@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::cache;
 use crate::chapters::CHAPTERS;
+use crate::niks3;
 use crate::plot::{self, Bar};
 use crate::s3;
 
@@ -68,6 +69,10 @@ pub(crate) fn section(all: &Map<String, Value>) -> String {
     let clients = s3::section(all.get("s3").unwrap_or(&Value::Null));
     if !clients.is_empty() {
         let _ = write!(text, "\n{clients}");
+    }
+    let pushes = niks3::section(all.get("niks3").unwrap_or(&Value::Null));
+    if !pushes.is_empty() {
+        let _ = write!(text, "\n{pushes}");
     }
     let looking = cache::section(all.get("cache").unwrap_or(&Value::Null));
     if !looking.is_empty() {

@@ -1,6 +1,6 @@
 //! Servers, buckets and the commands of both tools.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -73,8 +73,13 @@ impl<'a> World<'a> {
         self.server.minio_process().and_then(measure::cpu_seconds).unwrap_or(0.0)
     }
 
+    /// The file of the key that signs what is pushed.
+    pub(crate) fn secret_key_file(&self) -> PathBuf {
+        self.nars3.secret_key_file(KEY)
+    }
+
     fn settings(&self, compression: &str) -> String {
-        format!("compression={compression}&secret-key={}", self.nars3.secret_key_file(KEY).display())
+        format!("compression={compression}&secret-key={}", self.secret_key_file().display())
     }
 
     pub(crate) fn nix_push(&self, bucket: &Bucket, compression: &str, root: &str) -> Command {
