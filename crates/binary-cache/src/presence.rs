@@ -10,10 +10,10 @@ use nars3_store_path::{HashPart, StorePath};
 
 use crate::BinaryCache;
 use crate::known::Entry;
-use crate::objects::{Absence, FileHere, PAGE, hash_part_of};
+use crate::objects::{Absence, FileHere, PAGE, hash_part_of, position};
 
-/// Questions that one page of a listing may stand for. A page takes about two round trips and comes one after
-/// another, while questions go thirty and more at a time; S3 charges for a page what it charges for twelve questions.
+/// Questions that one page of a listing may stand for. A page takes about two round trips and few are on their way at once,
+/// while questions go thirty and more at a time; S3 charges for a page what it charges for twelve questions.
 const QUESTIONS_PER_PAGE: u64 = 32;
 
 /// Fewer questions than this are asked without a look at a listing.
@@ -239,7 +239,7 @@ impl BinaryCache {
         };
         let before = open.len();
         let affordable = PAGE * (open.len() as u64 / QUESTIONS_PER_PAGE).max(1);
-        let mut keys = self.objects.top_level_keys(Some(first.as_str()));
+        let mut keys = self.objects.top_level_keys(Some(first.as_str()), Some(&last));
         let mut seen: u64 = 0;
         let mut settled = first.as_str().to_owned();
         let everything = loop {
@@ -253,9 +253,6 @@ impl BinaryCache {
                         found.extend(paths);
                     }
                     settled = key;
-                    if settled.as_str() > last.as_str() && !settled.starts_with(last.as_str()) {
-                        break true;
-                    }
                     if seen.is_multiple_of(PAGE) && expected_keys(&first, &settled, &last, seen) > affordable
                     {
                         break false;
@@ -287,14 +284,6 @@ fn expected_keys(first: &HashPart, reached: &str, last: &HashPart, seen: u64) ->
     (seen as f64 * (last - first) / covered) as u64
 }
 
-/// Where a key lies among all hash parts, from 0 to 1. The characters of Nix32 ascend as their values do.
-fn position(key: &str) -> f64 {
-    let alphabet = nars3_store_path::nix32::ALPHABET;
-    let digits =
-        key.bytes().take(10).map(|byte| alphabet.iter().filter(|digit| **digit < byte).count() as f64);
-    digits.fold((0.0, 1.0 / 32.0), |(sum, weight), digit| (sum + digit * weight, weight / 32.0)).0
-}
-
 /// The questions that a listing up to `key` has not answered.
 fn behind(key: &str, mut open: Open) -> Open {
     open.retain(|hash_part, _| hash_part.as_str() > key);
@@ -307,14 +296,6 @@ mod tests {
 
     fn hash_part(text: &str) -> HashPart {
         format!("{text:0<32}").parse().unwrap()
-    }
-
-    #[test]
-    fn positions_ascend_from_zero_to_one() {
-        assert!(position("0000") < f64::EPSILON);
-        assert!(position("zzzzzzzzzz") > 0.999_999);
-        assert!((position("h") - 0.5).abs() < 0.02, "{}", position("h"));
-        assert!(position("a") < position("b"));
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl BinaryCache {
         };
         let files = match options.paths {
             Some(_) => None,
-            None => Some(self.objects.objects_below("nar").try_collect::<BTreeMap<_, _>>().await?),
+            None => Some(self.objects.nar_files().try_collect::<BTreeMap<_, _>>().await?),
         };
         if let Some(files) = &files {
             report.findings.extend(self.orphans(&entries, files));

@@ -4,7 +4,9 @@
 //! ```text
 //! nars3-s3-client put|get URL CONNECTIONS COUNT BYTES    objects `small/00000` and so on
 //! nars3-s3-client up|down URL CONNECTIONS PART FILE      the object `large`, from or into a file
-//! nars3-s3-client list URL                               prints the number of keys as well
+//! nars3-s3-client list URL                               the keys, one page after another; prints their number as well
+//! nars3-s3-client paths URL                              the same as nars3 lists the paths of a cache, several pages at once
+//! nars3-s3-client walk URL                               the same with one request at a time
 //! ```
 //!
 //! Prints the seconds that it took, without those of its start, on standard error. Which client it is, the URL says
@@ -21,7 +23,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use futures::stream::{self, FuturesUnordered, StreamExt, TryStreamExt};
+use nars3_binary_cache::{BinaryCache, BinaryCacheOptions, Limits, ListingOrder};
 use nars3_s3::{Environment, install_crypto_provider};
+use nars3_store_api::Store as _;
 use nars3_store_url::{StoreKind, StoreUrl};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -47,6 +51,8 @@ async fn main() -> Result<()> {
         }
         ("down", [_, _, file]) => down(&store, File::create(file)?).await?,
         ("list", []) => list(&store).await?,
+        ("paths", []) => paths(store, url, Limits::default().concurrent_requests).await?,
+        ("walk", []) => paths(store, url, 1).await?,
         _ => bail!("unexpected arguments {arguments:?}"),
     };
     eprintln!("{}", elapsed.as_secs_f64());
@@ -136,4 +142,16 @@ async fn list(store: &Store) -> Result<Duration> {
     let found: Vec<_> = store.list(None).try_collect().await.context("the listing")?;
     println!("{}", found.len());
     Ok(started.elapsed())
+}
+
+async fn paths(store: Store, url: &str, at_once: usize) -> Result<Duration> {
+    let mut options = BinaryCacheOptions::new(url);
+    options.listing = ListingOrder::Ascending;
+    options.limits.concurrent_requests = at_once;
+    let cache = BinaryCache::open(store, options).await?;
+    let started = Instant::now();
+    let found: Vec<_> = cache.list().try_collect().await.context("the listing")?;
+    let elapsed = started.elapsed();
+    println!("{} in {} pages", found.len(), cache.stats().list_pages());
+    Ok(elapsed)
 }

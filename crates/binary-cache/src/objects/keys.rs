@@ -3,23 +3,12 @@
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use nars3_store_api::StoreError;
 use nars3_store_path::HashPart;
-use object_store::ObjectMeta;
-use object_store::path::Path;
 
+use super::walk::{NARS, PAGE, TOP};
 use super::{ListingOrder, Objects};
-
-/// Keys on a page of an S3 listing.
-pub(crate) const PAGE: u64 = 1000;
 
 /// The suffix of a narinfo's key.
 const NARINFO: &str = ".narinfo";
-
-/// A listing in key order, on its way.
-struct Walk {
-    metas: BoxStream<'static, object_store::Result<ObjectMeta>>,
-    last: String,
-    on_page: u64,
-}
 
 impl Objects {
     /// Whether a listing can begin anywhere and comes in key order.
@@ -27,14 +16,29 @@ impl Objects {
         self.listing == ListingOrder::Ascending
     }
 
-    /// The keys without `/`, those above `after` if it is given. In ascending order where the store lists so.
-    pub(crate) fn top_level_keys(&self, after: Option<&str>) -> BoxStream<'_, Result<String, StoreError>> {
-        if self.lists_in_order() { self.walk(after) } else { self.directory(after) }
+    /// The keys without `/`. Where the store lists in ascending order they come so, and only those above `after`, if it is
+    /// given, and up to the narinfo of `until`; elsewhere all above `after`.
+    pub(crate) fn top_level_keys(
+        &self,
+        after: Option<&str>,
+        until: Option<&HashPart>,
+    ) -> BoxStream<'_, Result<String, StoreError>> {
+        if !self.lists_in_order() {
+            return self.directory(after);
+        }
+        // '/' is the character after '.', with which the end of a narinfo's key begins.
+        let keys = self.spread(TOP, after, until.map(|until| format!("{until}/")));
+        keys.map_ok(|(key, _)| key).boxed()
     }
 
     /// The hash parts of all narinfos.
     pub(crate) fn hash_parts(&self) -> BoxStream<'_, Result<HashPart, StoreError>> {
-        self.top_level_keys(None).try_filter_map(async |key| Ok(hash_part_of(&key))).boxed()
+        self.top_level_keys(None, None).try_filter_map(async |key| Ok(hash_part_of(&key))).boxed()
+    }
+
+    /// The files of NARs: key and size in bytes.
+    pub(crate) fn nar_files(&self) -> BoxStream<'_, Result<(String, u64), StoreError>> {
+        if self.lists_in_order() { self.spread(NARS, None, None) } else { self.objects_below("nar") }
     }
 
     /// The objects below a folder: key and size in bytes.
@@ -67,50 +71,6 @@ impl Objects {
         })
         .try_flatten()
         .boxed()
-    }
-
-    fn walk(&self, after: Option<&str>) -> BoxStream<'_, Result<String, StoreError>> {
-        let start = match after.map(|after| self.path(after)).transpose() {
-            Ok(start) => start,
-            Err(error) => return stream::iter([Err(error)]).boxed(),
-        };
-        let first = Walk {
-            metas: match &start {
-                Some(start) => self.store.list_with_offset(None, start),
-                None => self.store.list(None),
-            },
-            last: after.unwrap_or_default().to_owned(),
-            on_page: 0,
-        };
-        stream::try_unfold(first, move |walk| self.step(walk)).boxed()
-    }
-
-    /// The next key without `/`. A folder is left at its first key: the listing begins anew behind it, which costs
-    /// one request instead of one for every thousand objects in it.
-    async fn step(&self, mut walk: Walk) -> Result<Option<(String, Walk)>, StoreError> {
-        loop {
-            if walk.on_page.is_multiple_of(PAGE) {
-                self.stats.count_list_pages(1);
-            }
-            walk.on_page += 1;
-            let meta = walk.metas.try_next().await.map_err(|error| self.failed("list its keys", error))?;
-            let Some(meta) = meta else { return Ok(None) };
-            let key = String::from(meta.location);
-            if key <= walk.last {
-                let reason =
-                    format!("'{key}' came after '{}', but keys are expected in ascending order", walk.last);
-                return Err(self.failed("list its keys", reason));
-            }
-            let Some((folder, _)) = key.split_once('/') else {
-                walk.last.clone_from(&key);
-                return Ok(Some((key, walk)));
-            };
-            // '0' is the character after '/', so this is above every key in the folder, and below or equal to every
-            // later one.
-            let behind = format!("{folder}0");
-            let offset: Path = self.path(&behind)?;
-            walk = Walk { metas: self.store.list_with_offset(None, &offset), last: behind, on_page: 0 };
-        }
     }
 }
 

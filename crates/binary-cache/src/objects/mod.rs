@@ -6,10 +6,13 @@ mod directory;
 mod download;
 mod encoding;
 mod keys;
+mod keyspace;
 mod kind;
 mod limit;
+mod spread;
 mod stream;
 mod upload;
+mod walk;
 mod window;
 mod write;
 
@@ -35,11 +38,13 @@ pub(crate) use answer::{Answer, answer};
 pub(crate) use download::Download;
 use encoding::encode;
 pub(crate) use encoding::undo_encoding;
-pub(crate) use keys::{PAGE, hash_part_of};
+pub(crate) use keys::hash_part_of;
+pub(crate) use keyspace::position;
 pub(crate) use kind::{Encodings, Kind};
 pub use limit::UploadLimit;
 pub(crate) use stream::Piece;
 pub(crate) use upload::Source;
+pub(crate) use walk::PAGE;
 pub(crate) use write::{Mode, Written};
 
 pub(crate) use directory::FileHere;

@@ -10,6 +10,7 @@
 mod deletion;
 mod faults;
 mod layout;
+mod listing;
 mod looking;
 mod memory;
 mod nix;

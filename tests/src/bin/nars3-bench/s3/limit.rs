@@ -5,9 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nars3_tests::server::Bucket;
+use sha2::{Digest, Sha256};
 
 use super::{Operation, Sizes};
 use crate::load::{self, Request};
+
+/// The digits of Nix's base 32.
+const NIX32: &[u8] = b"0123456789abcdfghijklmnpqrsvwxyz";
 
 /// Numbers of connections that are tried.
 const CONNECTIONS: [usize; 4] = [2, 4, 8, 16];
@@ -29,11 +33,17 @@ pub(super) fn open_to_all(bucket: &Bucket) -> Result<()> {
 pub(super) fn fill(server: &str, bucket: &Bucket, keys: usize) -> Result<()> {
     let body = Arc::new(vec![b'x'; 100]);
     let put = |number| {
-        let target = format!("/{}/{number:032}.narinfo", bucket.name());
+        let target = format!("/{}/{}.narinfo", bucket.name(), hash_part(number as u64));
         Request::new("PUT", target, Arc::clone(&body), Vec::new())
     };
     load::send(server, &(0..keys).map(put).collect::<Vec<_>>(), 8)?;
     Ok(())
+}
+
+/// A hash part, by chance and yet always the same.
+fn hash_part(number: u64) -> String {
+    let hash = Sha256::digest(number.to_le_bytes());
+    hash.iter().map(|byte| char::from(NIX32.get(usize::from(byte % 32)).copied().unwrap_or(b'0'))).collect()
 }
 
 /// Does what the clients do. What one operation leaves in the bucket the next one reads.
@@ -63,7 +73,8 @@ pub(super) fn run(server: &str, bucket: &Bucket, operation: Operation, sizes: Si
             let starts = (0..large.div_ceil(part)).map(|number| number * part);
             best(&starts.map(part_from).collect::<Vec<_>>())
         }
-        Operation::List => list(server, bucket),
+        // Of keys, for the paths of a cache too.
+        _ => list(server, bucket),
     }
 }
 

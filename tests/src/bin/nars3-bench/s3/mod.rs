@@ -13,6 +13,7 @@ use nars3_tests::server::{Bucket, S3Server, Settings};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
+use crate::delay::DelayingRelay;
 use crate::load;
 use crate::measure::{Cost, measure};
 use crate::record::Figures;
@@ -20,6 +21,9 @@ use crate::world::Exchange;
 use peers::{Boto3, Client};
 
 pub(crate) use table::section;
+
+/// How far away the far server is.
+const DELAY: Duration = Duration::from_millis(25);
 
 /// How much is sent around.
 #[derive(Clone, Copy, Debug)]
@@ -64,20 +68,60 @@ pub(crate) enum Operation {
     Get,
     Up,
     Down,
+    /// Keys, one page after another.
     List,
+    /// The same as nars3 lists the paths of a cache: with one request at a time, and with several.
+    Walk,
+    Paths,
+    /// All three from a server that is `DELAY` away.
+    ListFar,
+    WalkFar,
+    PathsFar,
 }
 
 impl Operation {
-    const ALL: [Self; 5] = [Self::Put, Self::Get, Self::Up, Self::Down, Self::List];
+    const ALL: [Self; 10] = [
+        Self::Put,
+        Self::Get,
+        Self::Up,
+        Self::Down,
+        Self::List,
+        Self::Walk,
+        Self::Paths,
+        Self::ListFar,
+        Self::WalkFar,
+        Self::PathsFar,
+    ];
 
+    /// As it is recorded.
+    fn name(self) -> &'static str {
+        match self {
+            Self::ListFar => "list-far",
+            Self::WalkFar => "walk-far",
+            Self::PathsFar => "paths-far",
+            near => near.word(),
+        }
+    }
+
+    /// As the clients are told.
     fn word(self) -> &'static str {
         match self {
             Self::Put => "put",
             Self::Get => "get",
             Self::Up => "up",
             Self::Down => "down",
-            Self::List => "list",
+            Self::List | Self::ListFar => "list",
+            Self::Walk | Self::WalkFar => "walk",
+            Self::Paths | Self::PathsFar => "paths",
         }
+    }
+
+    fn is_far(self) -> bool {
+        matches!(self, Self::ListFar | Self::WalkFar | Self::PathsFar)
+    }
+
+    fn lists(self) -> bool {
+        matches!(self, Self::List | Self::Walk | Self::Paths) || self.is_far()
     }
 }
 
@@ -101,10 +145,13 @@ pub(crate) fn run(sizes: Sizes, runs: usize, machine: Vec<String>) -> Result<Val
                 let (Some(client), Some(figures)) = (clients.get(number), row.get_mut(number)) else {
                     continue;
                 };
+                if !client.can(operation) {
+                    continue;
+                }
                 let exchange = round.measure(client, number, operation)?;
                 println!(
-                    "    {:5} {:12} {:.3} s",
-                    operation.word(),
+                    "    {:9} {:12} {:.3} s",
+                    operation.name(),
                     client.name(),
                     exchange.cost.elapsed.as_secs_f64()
                 );
@@ -117,10 +164,10 @@ pub(crate) fn run(sizes: Sizes, runs: usize, machine: Vec<String>) -> Result<Val
     recorded.insert("machine".to_owned(), machine.into());
     recorded.insert("boto3".to_owned(), boto3.map(|boto3| boto3.version).into());
     for (operation, row) in Operation::ALL.into_iter().zip(&rows) {
-        let figures = clients.iter().zip(row);
+        let figures = clients.iter().zip(row).filter(|(_, figures)| !figures.is_empty());
         let figures: Map<_, _> =
             figures.map(|(client, figures)| (client.name().to_owned(), figures.to_json())).collect();
-        recorded.insert(operation.word().to_owned(), figures.into());
+        recorded.insert(operation.name().to_owned(), figures.into());
     }
     Ok(recorded.into())
 }
@@ -129,6 +176,8 @@ pub(crate) fn run(sizes: Sizes, runs: usize, machine: Vec<String>) -> Result<Val
 pub(crate) struct Round {
     sizes: Sizes,
     server: S3Server,
+    /// Before the server, with a delay.
+    relay: DelayingRelay,
     /// One for each client.
     buckets: Vec<Bucket>,
     /// What all of them list.
@@ -152,7 +201,8 @@ impl Round {
         let files = tempfile::Builder::new()
             .prefix("nars3-bench-")
             .tempdir_in(memory.unwrap_or_else(std::env::temp_dir))?;
-        let round = Self { sizes, server, buckets, many, files };
+        let relay = DelayingRelay::start(server.endpoint(), DELAY)?;
+        let round = Self { sizes, server, relay, buckets, many, files };
         std::fs::write(round.source(), vec![b'x'; usize::try_from(sizes.large)?])?;
         // Whoever lists first would pay for all.
         limit::list(round.server.endpoint(), &round.many)?;
@@ -164,14 +214,16 @@ impl Round {
     }
 
     fn measure(&self, client: &Client, number: usize, operation: Operation) -> Result<Exchange> {
-        let bucket = match operation {
-            Operation::List => &self.many,
-            _ => self.buckets.get(number).context("a client without a bucket")?,
+        let bucket = if operation.lists() {
+            &self.many
+        } else {
+            self.buckets.get(number).context("a client without a bucket")?
         };
+        let endpoint = if operation.is_far() { self.relay.endpoint() } else { self.server.endpoint() };
         let target = self.files.path().join("target");
         let file = if operation == Operation::Down { target.clone() } else { self.source() };
         let before = load::requests_counted(self.server.endpoint())?;
-        let cost = match client.command(&self.server, bucket, operation, self.sizes, &file)? {
+        let cost = match client.command(&self.server, endpoint, bucket, operation, self.sizes, &file)? {
             Some(mut command) => {
                 let mut cost = measure(&mut command)?;
                 // Its own figure, without the start of an interpreter.
@@ -180,7 +232,7 @@ impl Round {
                 cost
             }
             None => {
-                let elapsed = limit::run(self.server.endpoint(), bucket, operation, self.sizes)?;
+                let elapsed = limit::run(endpoint, bucket, operation, self.sizes)?;
                 Cost { elapsed, cpu: 0.0, peak: 0, stderr: String::new() }
             }
         };

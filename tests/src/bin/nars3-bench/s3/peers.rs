@@ -51,10 +51,16 @@ impl Client {
         }
     }
 
+    /// Only ours know how a cache is listed. The limit is that of keys, one page after another.
+    pub(crate) fn can(&self, operation: Operation) -> bool {
+        !matches!(self, Self::Boto3(_)) || !matches!(operation.word(), "walk" | "paths")
+    }
+
     /// The program that does it; `None` for the limit, which is none.
     pub(crate) fn command(
         &self,
         server: &S3Server,
+        endpoint: &str,
         bucket: &Bucket,
         operation: Operation,
         sizes: Sizes,
@@ -65,12 +71,14 @@ impl Client {
             Self::Limit => return Ok(None),
             Self::ObjectStore | Self::Rusoto => {
                 let mut command = Command::new(own()?);
-                command.arg(operation.word()).arg(bucket.url(&format!("s3-client={}", self.name())));
+                command
+                    .arg(operation.word())
+                    .arg(bucket.url_at(endpoint, &format!("s3-client={}", self.name())));
                 command
             }
             Self::Boto3(Boto3 { python, .. }) => {
                 let mut command = Command::new(python);
-                command.args(["-c", BOTO3, operation.word(), server.endpoint()]);
+                command.args(["-c", BOTO3, operation.word(), endpoint]);
                 command.args([&settings.region, bucket.name()]);
                 command
             }
@@ -84,7 +92,7 @@ impl Client {
             Operation::Up | Operation::Down => {
                 command.args([number(sizes.parts_at_once as u64), number(sizes.part)]).arg(file);
             }
-            Operation::List => {}
+            listing => debug_assert!(listing.lists()),
         }
         // Nothing of the user's: no profile, no proxy, no other endpoint.
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
