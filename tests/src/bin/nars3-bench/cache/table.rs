@@ -39,8 +39,15 @@ pub(crate) fn section(recorded: &Value) -> String {
         }
     }
     points.sort_by_key(|point| order.iter().position(|what| *what == word(point)));
-    for point in points {
+    for point in &points {
         scale(&mut text, point);
+    }
+    text.push_str("\nBetween the fewest and the most paths, each takes:\n\n");
+    for what in order {
+        let of: Vec<&Value> = points.iter().copied().filter(|point| word(point) == what).collect();
+        if let (Some(few), Some(many)) = (of.first(), of.last()) {
+            each(&mut text, what, few, many);
+        }
     }
     text.push('\n');
     for line in list("machine") {
@@ -100,6 +107,22 @@ fn scale(text: &mut String, point: &Value) {
     );
 }
 
+/// What a path more costs.
+fn each(text: &mut String, what: &str, few: &Value, many: &Value) {
+    let between = |pointer: &str| Some(number(many, pointer)? - number(few, pointer)?);
+    let Some(paths) = between("/paths").filter(|paths| *paths > 0.0) else { return };
+    let (seconds, peak) = (between("/figures/seconds"), between("/figures/peak"));
+    let (requests, received) = (between("/figures/requests"), between("/figures/received"));
+    let _ = writeln!(
+        text,
+        "- {what}: {} µs, {} bytes of memory, {} requests, {} bytes received",
+        shown(seconds.map(|seconds| seconds * 1e6 / paths), 0),
+        shown(peak.map(|peak| peak / paths), 0),
+        shown(requests.map(|requests| requests / paths), 2),
+        shown(received.map(|received| received / paths), 0),
+    );
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -122,6 +145,7 @@ mod tests {
             .iter()
             .map(|row| text.find(row).unwrap())
             .collect();
+        assert!(text.contains("- list: 0 µs, 0 bytes of memory, 0.00 requests"), "{text}");
         assert!(places.is_sorted() && text.ends_with("- fast\n"), "{text}");
     }
 }
