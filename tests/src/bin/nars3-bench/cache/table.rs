@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
+use crate::report::{mebibytes, number, shown};
+
 /// The section, or nothing where nothing was measured.
 pub(crate) fn section(recorded: &Value) -> String {
     let list = |name: &str| recorded.get(name).and_then(Value::as_array).into_iter().flatten();
@@ -58,18 +60,6 @@ pub(crate) fn section(recorded: &Value) -> String {
 
 fn word(point: &Value) -> &str {
     point.get("what").and_then(Value::as_str).unwrap_or_default()
-}
-
-fn number(value: &Value, pointer: &str) -> Option<f64> {
-    value.pointer(pointer)?.as_f64()
-}
-
-fn shown(value: Option<f64>, digits: usize) -> String {
-    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.digits$}"))
-}
-
-fn mebibytes(value: Option<f64>) -> Option<f64> {
-    value.map(|bytes| bytes / f64::from(1 << 20))
 }
 
 fn operation(text: &mut String, row: &Value) {
