@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nars3_narinfo::CacheInfo;
 use nars3_store_api::{NoProgress, Progress, Store};
@@ -119,6 +120,9 @@ pub struct Limits {
     pub concurrent_parts: usize,
     /// Requests for small objects on their way at once, where the server is far away. One that lets them wait gets fewer.
     pub concurrent_requests: usize,
+    /// A long listing whose first page takes longer than this is read in several places at once; with zero, any is. A server
+    /// next door is busy for longer than it is waited for, and gains nothing by it.
+    pub listing_patience: Duration,
     /// NARs that are read at once, each on a thread of the blocking pool.
     pub concurrent_nars: usize,
     /// Memory for decompressors, all NARs that are read together. Counted as the methods' default levels need it; a
@@ -165,6 +169,7 @@ impl Default for Limits {
             part_size: 8 * MIB,
             concurrent_parts: 4,
             concurrent_requests: 256,
+            listing_patience: Duration::from_millis(50),
             concurrent_nars: 256,
             decompression_memory: 128 * MIB,
             narinfo_size: 8 * MIB,

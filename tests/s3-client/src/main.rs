@@ -5,7 +5,7 @@
 //! nars3-s3-client put|get URL CONNECTIONS COUNT BYTES    objects `small/00000` and so on
 //! nars3-s3-client up|down URL CONNECTIONS PART FILE      the object `large`, from or into a file
 //! nars3-s3-client list URL                               the keys, one page after another; prints their number as well
-//! nars3-s3-client paths URL                              the same as nars3 lists the paths of a cache, several pages at once
+//! nars3-s3-client paths URL                              the same as nars3 lists the paths of a cache
 //! nars3-s3-client walk URL                               the same with one request at a time
 //! ```
 //!

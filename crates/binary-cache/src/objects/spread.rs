@@ -4,9 +4,11 @@
 //! The keys come in ascending order all the same. What was read ahead waits its turn, and is bounded: a piece of the listing
 //! has a few pages, and goes on only when it is its turn. It has as many as there are, if possible, because a server that
 //! keeps its objects in a directory reads all of that for every listing that begins, and not for one that goes on. Keys
-//! that are not spread evenly cost some requests, and are listed one page after another from there on.
+//! that are not spread evenly cost some requests, and are listed one page after another from there on; so are those of a
+//! server that answers at once, which has work enough with one page at a time.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -65,6 +67,8 @@ struct Spread<'a> {
     walk: Option<Walk>,
     /// Whether `walk` may be followed by pieces: it is the first, and its keys look like hash parts.
     may_spread: bool,
+    /// How long the first page took.
+    first_page: Option<Duration>,
     /// The key in the middle of the first page, by which it is seen whether they do.
     middle: Option<String>,
     ready: VecDeque<Found>,
@@ -90,6 +94,7 @@ impl Objects {
             until,
             walk: Some(walk),
             may_spread: true,
+            first_page: None,
             middle: None,
             ready: VecDeque::new(),
             pieces: FuturesOrdered::new(),
@@ -135,7 +140,10 @@ impl Spread<'_> {
                 return Ok(Some(key));
             }
             if let Some(walk) = &mut self.walk {
-                match self.objects.step(walk, !self.may_spread).await? {
+                let asked = Instant::now();
+                let step = self.objects.step(walk, !self.may_spread).await?;
+                self.first_page.get_or_insert_with(|| asked.elapsed());
+                match step {
                     Step::Key(key) => {
                         if self.may_spread && walk.read == PAGE / 2 {
                             self.middle = Some(key.0.clone());
@@ -171,7 +179,8 @@ impl Spread<'_> {
         let is_even = half > 0.0 && (1.5..3.0).contains(&(read / half));
         let to_come = (self.end_position() - self.position(&walk.last)) / share;
         let at_once = self.at_once();
-        if at_once > 1 && is_even && to_come >= WORTH_IT {
+        let is_slow = self.first_page.is_some_and(|took| took >= self.objects.limits().listing_patience);
+        if at_once > 1 && is_slow && is_even && to_come >= WORTH_IT {
             // A float beyond all numbers becomes the largest.
             let pages = ((to_come / PAGE as f64) as u64).div_ceil(at_once as u64).clamp(1, MOST_PAGES);
             let frontier = Frontier { above: walk.last.clone(), width: 0.0, pages };

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
@@ -132,7 +133,14 @@ struct Listed {
 
 /// Lists a cache of these paths, and of objects in folders between them, and holds the outcome against the paths.
 async fn list(hash_parts: &[String]) -> Listed {
-    list_with(hash_parts, options()).await
+    list_with(hash_parts, impatient()).await
+}
+
+/// Memory answers at once, and is to be treated as a server that is far away.
+fn impatient() -> BinaryCacheOptions {
+    let mut options = options();
+    options.limits.listing_patience = Duration::ZERO;
+    options
 }
 
 async fn list_with(hash_parts: &[String], options: BinaryCacheOptions) -> Listed {
@@ -186,12 +194,15 @@ async fn many_paths_are_listed_in_pieces_a_few_at_a_time() {
 }
 
 #[tokio::test]
-async fn who_allows_one_request_at_a_time_gets_one() {
-    let mut options = options();
-    options.limits.concurrent_requests = 1;
-    let listed = list_with(&hash_parts(5000), options).await;
-    assert_eq!(listed.most_open, 1 + LEAVING_A_FOLDER);
-    assert!(listed.pages <= one_by_one(5000), "{} pages", listed.pages);
+async fn a_server_that_answers_soon_and_whoever_allows_one_request_get_one_at_a_time() {
+    let (mut patient, mut modest) = (impatient(), impatient());
+    patient.limits.listing_patience = Duration::MAX;
+    modest.limits.concurrent_requests = 1;
+    for options in [patient, modest] {
+        let listed = list_with(&hash_parts(5000), options).await;
+        assert_eq!(listed.most_open, 1 + LEAVING_A_FOLDER);
+        assert!(listed.pages <= one_by_one(5000), "{} pages", listed.pages);
+    }
 }
 
 /// What is no longer named is found by a listing of all files. Their names have 52 digits, of which the first is 0 or 1.
@@ -210,7 +221,7 @@ async fn files_of_nars_are_listed_in_pieces_too() {
         put_raw(&store, "log/1", "x").await;
         put_raw(&store, "nix-cache-info", "StoreDir: /nix/store\n").await;
         expected.sort();
-        let cache = open(&store, ascending(options())).await;
+        let cache = open(&store, ascending(impatient())).await;
         let findings = cache.verify(&VerifyOptions::default()).await.unwrap().findings;
         let key = |finding: &Finding| match finding {
             Finding::OrphanNar { key, size: 1 } => key.clone(),

@@ -29,10 +29,10 @@ pub(crate) fn section(recorded: &Value) -> String {
         ("down", format!("{large} MiB down")),
         ("list", format!("a listing of {} keys", size("keys"))),
         ("walk", format!("a cache's listing of {} paths, a page at a time", size("keys"))),
-        ("paths", "the same, several pages at once, as nars3 does".to_owned()),
+        ("paths", "the same as nars3 does it: several at once where a page takes 50 ms".to_owned()),
         ("list-far", format!("a listing of {} keys, answers 25 ms later", size("keys"))),
         ("walk-far", "a cache's, a page at a time, answers 25 ms later".to_owned()),
-        ("paths-far", "a cache's, several pages at once, answers 25 ms later".to_owned()),
+        ("paths-far", "a cache's, as nars3 does it, answers 25 ms later".to_owned()),
     ] {
         if let Some(row) = recorded.get(operation) {
             line(&mut text, &title, row);
