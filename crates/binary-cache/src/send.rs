@@ -18,6 +18,15 @@ impl BinaryCache {
     /// file of this machine, which is opened when it is read.
     pub(crate) async fn send_nar(&self, info: &PathInfo) -> Result<NarStream, StoreError> {
         let entry = self.entry(&info.path).await?.ok_or_else(|| self.invalid(&info.path))?;
+        self.send_nar_of(entry, info).await
+    }
+
+    /// As `send_nar`, by a narinfo that is at hand: of a large cache, memory does not keep all.
+    pub(crate) async fn send_nar_of(
+        &self,
+        entry: Arc<Entry>,
+        info: &PathInfo,
+    ) -> Result<NarStream, StoreError> {
         // Never closed, so there is always a permit in the end. Taken first: an open body would time out waiting.
         let permit = Arc::clone(&self.nars_out).acquire_owned().await.ok();
         let unpacker = self.unpacker(&entry.compression, info.nar_size).await;

@@ -341,11 +341,11 @@ impl BinaryCache {
     /// That the NAR has the hash of the narinfo and, where that proves the path, of its content address.
     async fn check_contents(
         &self,
-        entry: &Entry,
+        entry: &Arc<Entry>,
         content_addressed: bool,
         findings: &mut Vec<Finding>,
     ) -> Result<(), StoreError> {
-        let mut nar = self.send_nar(&entry.info).await?;
+        let mut nar = self.send_nar_of(Arc::clone(entry), &entry.info).await?;
         let info = Arc::clone(&entry.info);
         let claim = info.ca.filter(|_| content_addressed);
         let hashing = tokio::task::spawn_blocking(move || {

@@ -106,6 +106,31 @@ fn a_signature_that_was_added_after_a_refusal_is_seen() -> Result<()> {
     Ok(())
 }
 
+/// A cache that has more paths than are kept in memory is read once all the same.
+#[test]
+fn each_narinfo_of_a_whole_cache_is_read_once() -> Result<()> {
+    const PATHS: u64 = 30;
+    let setup = Setup::new()?;
+    let file = setup.nars3.work().join("file");
+    for number in 0..PATHS {
+        std::fs::write(&file, format!("{number}\n"))?;
+        let url = setup.bucket.url("compression=none");
+        setup.nars3.run(["add".as_ref(), "--to".as_ref(), url.as_ref(), file.as_os_str()])?.success()?;
+    }
+    let url = setup.bucket.url("path-info-cache-size=20");
+    // The cache's own info, and each narinfo; of what is verified, each NAR.
+    for (words, expected) in [
+        (&["path-info", "--all"][..], 1 + PATHS),
+        (&["store", "verify", "--all", "--no-trust", "--no-contents"], 1 + PATHS),
+        (&["store", "verify", "--all", "--no-trust"], 1 + 2 * PATHS),
+    ] {
+        let done = setup.nars3.run(words.iter().chain(&["--stats", "--refresh", "--store", &url]))?;
+        assert!(done.stderr.contains(&format!(" requests ({expected} GET, ")), "{words:?}: {done}");
+        done.success()?;
+    }
+    Ok(())
+}
+
 #[test]
 fn the_same_name_at_another_endpoint_is_another_cache() -> Result<()> {
     let (setup, path) = filled()?;

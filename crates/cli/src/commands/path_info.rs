@@ -27,6 +27,14 @@ const CONCURRENT_QUERIES: usize = 64;
 pub(crate) async fn run(args: PathInfoArgs, context: &Context) -> CliResult {
     let opened = open_store(&args.store, Purpose::Read, context).await?;
     let store = Arc::clone(&opened.store);
+    if let Some(cache) = &opened.cache
+        && args.all
+        && !args.recursive
+        && !args.closure_size
+    {
+        let infos = cache.all_path_infos().try_collect().await?;
+        return print(infos, Vec::new(), &opened, &Closure::new(), &args).await;
+    }
     let mut roots = roots(&args, store.as_ref()).await?;
     // In JSON, what is not there is an answer as well.
     let absent =
@@ -39,10 +47,20 @@ pub(crate) async fn run(args: PathInfoArgs, context: &Context) -> CliResult {
         let roots: HashSet<&StorePath> = roots.iter().collect();
         infos.retain(|info| roots.contains(&info.path));
     }
+    print(infos, absent, &opened, &closure, &args).await
+}
+
+async fn print(
+    infos: Vec<Arc<PathInfo>>,
+    absent: Vec<StorePath>,
+    opened: &OpenedStore,
+    closure: &Closure,
+    args: &PathInfoArgs,
+) -> CliResult {
     if args.json {
-        print_json(&infos, absent, &opened, &closure, &args).await
+        print_json(&infos, absent, opened, closure, args).await
     } else {
-        print_lines(infos, &opened, &closure, &args)
+        print_lines(infos, opened, closure, args)
     }
 }
 
