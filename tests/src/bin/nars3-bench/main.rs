@@ -51,7 +51,7 @@ struct Options {
 const GROWTH: &str = "growth";
 
 /// The chapter about the S3 clients, which has a table of its own.
-const S3: &str = "s3";
+const S3: &str = "clients";
 
 /// The chapter about pushes beside niks3, which has a table of its own.
 const NIKS3: &str = "niks3";

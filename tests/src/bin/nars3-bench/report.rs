@@ -66,7 +66,7 @@ pub(crate) fn section(all: &Map<String, Value>) -> String {
     growth_table(&mut text, all);
     inputs(&mut text, all);
     text.push_str(COMMANDS);
-    let clients = s3::section(all.get("s3").unwrap_or(&Value::Null));
+    let clients = s3::section(all.get("clients").unwrap_or(&Value::Null));
     if !clients.is_empty() {
         let _ = write!(text, "\n{clients}");
     }

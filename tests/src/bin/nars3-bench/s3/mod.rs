@@ -226,6 +226,12 @@ impl Round {
         let cost = match client.command(&self.server, endpoint, bucket, operation, self.sizes, &file)? {
             Some(mut command) => {
                 let mut cost = measure(&mut command)?;
+                let listed = format!("{} keys\n", self.sizes.keys);
+                ensure!(
+                    !operation.lists() || cost.stderr.contains(&listed),
+                    "no '{listed}' in {}",
+                    cost.stderr
+                );
                 // Its own figure, without the start of an interpreter.
                 let seconds = cost.stderr.lines().last().and_then(|line| line.trim().parse().ok());
                 cost.elapsed = Duration::from_secs_f64(seconds.context("no seconds were told")?);

@@ -16,7 +16,7 @@ pub(crate) fn section(recorded: &Value) -> String {
     }
     let mut text = String::from(
         "## The S3 clients alone\n\nBoth clients of `nars3-s3` beside boto3 and the limit, which is the bare client's: ready-made \
-         requests without\nsignatures at its best number of connections. `cargo xtask bench --only s3`\n\n\
+         requests without\nsignatures at its best number of connections. `cargo xtask bench --only clients`\n\n\
          | what | limit | object_store | rusoto | boto3 | object_store: × limit | × as fast as boto3 | rusoto: × limit | × as fast \
          as boto3 | peak MiB: object_store | rusoto | boto3 |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
