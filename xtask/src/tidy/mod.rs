@@ -10,13 +10,13 @@ mod sizes;
 use anyhow::{Result, ensure};
 use xshell::{Shell, cmd};
 
-use crate::project;
+use crate::{fuzz, project};
 
 /// A rule: what it is called, and how it is checked.
 type Rule = (&'static str, fn(&Shell) -> Result<()>);
 
 /// Cheap rules first.
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     ("format", format),
     ("layers", layers::check),
     ("pure crates", purity::check),
@@ -24,6 +24,7 @@ const RULES: [Rule; 10] = [
     ("banned crates", dependencies::check),
     ("crate readmes", |_| readmes::check()),
     ("file sizes", |_| sizes::check()),
+    ("fuzz lock file", fuzz::check_lock),
     ("packages", packages),
     ("lints", |shell| {
         Ok(cmd!(shell, "cargo clippy --locked --workspace --all-targets --quiet -- -D warnings")
