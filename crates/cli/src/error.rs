@@ -80,7 +80,11 @@ impl fmt::Display for CliError {
             }
             last = text;
         }
-        let known = [crate::hints::of_s3(&self.error), crate::hints::of_cache(&self.error)];
+        let known = [
+            crate::hints::of_s3(&self.error),
+            crate::hints::of_cache(&self.error),
+            crate::hints::of_local(&self.error),
+        ];
         for hint in self.hints.iter().chain(known.iter().flatten()) {
             write!(formatter, "\n  hint: {hint}")?;
         }

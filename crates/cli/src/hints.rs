@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use nars3_binary_cache::{UnreadableEncoding, UploadLimit};
+use nars3_nix_store::LocalStoreError;
 use nars3_s3::{S3Error, S3ErrorKind};
 use nars3_store_api::StoreError;
 
@@ -39,6 +40,20 @@ pub(crate) fn of_cache(error: &anyhow::Error) -> Option<String> {
         "write {}=zstd into the store URL, or force-encodings=true where no newer Nix reads the cache",
         refused.setting
     ))
+}
+
+/// What to do about a store of this machine as such, if `error` was caused by its state.
+pub(crate) fn of_local(error: &anyhow::Error) -> Option<String> {
+    match error.chain().find_map(<dyn Error>::downcast_ref)? {
+        LocalStoreError::NoDatabase { path } if path.with_file_name("schema").exists() => Some(
+            "a schema file says that a store is here, but its database is gone: bring it back from a backup"
+                .to_owned(),
+        ),
+        LocalStoreError::NoDatabase { .. } => {
+            Some("check root= and state= in the store URL; a copy to the store makes one".to_owned())
+        }
+        _ => None,
+    }
 }
 
 /// Whether `cause` is that a cache on a web server was to be listed.

@@ -27,6 +27,8 @@
 //! | `publication` | which staged paths may become visible next |
 //! | `transfer` | one path from store to store, unpacked or in its file |
 //! | `realisations` | what content-addressed outputs turned out to be, after their paths |
+//! | `options` | how to copy, and the report of what was done |
+//! | `error` | why a copy failed, and which paths |
 //! | `pipeline` | drives the two steps of every path, a bounded number at once |
 
 mod admission;

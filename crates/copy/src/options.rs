@@ -8,6 +8,16 @@ use nars3_store_path::StorePath;
 use crate::Selection;
 
 /// How to copy.
+///
+/// ```
+/// use nars3_copy::CopyOptions;
+///
+/// // As `nix copy --no-recursive --no-check-sigs`, four large NARs at once.
+/// let mut options = CopyOptions::default();
+/// options.recursive = false;
+/// options.check_signatures = false;
+/// options.jobs = 4;
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CopyOptions {
@@ -27,7 +37,8 @@ pub struct CopyOptions {
     pub selection: Selection,
     /// How fast NARs may pass, all together, where they pass through here unpacked.
     pub pace: Option<Arc<dyn Pace>>,
-    /// NARs under way at once; of those below 1 MiB four times as many, below 128 KiB sixteen times. Bounds memory together with the stores' own budgets.
+    /// NARs under way at once; of those below 1 MiB four times as many, below 128 KiB sixteen times. Bounds memory together
+    /// with the stores' own budgets.
     pub jobs: usize,
 }
 

@@ -25,7 +25,8 @@ pub struct AutoStore {
     pub(crate) writer: Arc<dyn BuildRecords>,
     /// Holds the temporary roots, where the reader may not.
     holder: Option<Arc<DaemonStore>>,
-    through_daemon: bool,
+    /// The writer, where it is no daemon.
+    direct_writer: Option<Arc<LocalStore>>,
 }
 
 impl AutoStore {
@@ -47,7 +48,7 @@ impl AutoStore {
         let auto = match direct {
             Ok(direct) if direct.is_current() => {
                 let holder = (!direct.holds_roots()).then(|| Arc::clone(&daemon));
-                Self { reader: direct, writer: daemon, holder, through_daemon: true }
+                Self { reader: direct, writer: daemon, holder, direct_writer: None }
             }
             Ok(_) => {
                 tracing::info!(
@@ -85,7 +86,7 @@ impl AutoStore {
 
     fn only_daemon(daemon: Arc<DaemonStore>) -> Self {
         let reader = Arc::clone(&daemon) as Arc<dyn BuildRecords>;
-        Self { reader, writer: daemon, holder: None, through_daemon: true }
+        Self { reader, writer: daemon, holder: None, direct_writer: None }
     }
 
     fn without_daemon(local: LocalStoreOptions, no_daemon: &StoreError) -> Result<Arc<Self>, StoreError> {
@@ -103,9 +104,9 @@ impl AutoStore {
         })?;
         Ok(Arc::new(Self {
             reader: Arc::clone(&store) as Arc<dyn BuildRecords>,
-            writer: store,
+            writer: Arc::clone(&store) as Arc<dyn BuildRecords>,
             holder: None,
-            through_daemon: false,
+            direct_writer: Some(store),
         }))
     }
 
@@ -121,7 +122,16 @@ impl AutoStore {
 
     /// Whether a daemon takes the paths in.
     pub fn writes_through_daemon(&self) -> bool {
-        self.through_daemon
+        self.direct_writer.is_none()
+    }
+
+    /// As `LocalStore::check_writable`, where no daemon takes the paths in. A daemon says by itself what it does not take.
+    ///
+    /// # Errors
+    ///
+    /// As `LocalStore::check_writable`.
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        self.direct_writer.as_ref().map_or(Ok(()), |store| store.check_writable())
     }
 
     async fn hold(&self, paths: &[StorePath]) -> Result<(), StoreError> {

@@ -23,7 +23,7 @@ use crate::optimise::optimise;
 use crate::publish::{Token, publish};
 use crate::staging::StagedFiles;
 use crate::temp_roots::TempRoots;
-use crate::writer::Writer;
+use crate::writer::{self, Writer};
 use crate::{LocalStoreOptions, TempRootPolicy, blocking, derivation};
 
 /// Paths that `list` reads at once.
@@ -92,6 +92,17 @@ impl LocalStore {
     /// `StoreError::Backend` when what should say so cannot be understood, `StoreError::File` when it cannot be read.
     pub fn exists(options: &LocalStoreOptions) -> Result<bool, StoreError> {
         Ok(schema::version(&layout_of(options)?)?.is_some())
+    }
+
+    /// Finds out whether this process may write to the store, without changing anything; also if it was opened `read_only`.
+    /// Otherwise that is seen when the first path is staged. Blocks, shortly.
+    ///
+    /// # Errors
+    ///
+    /// `StoreError::Backend` when the store directory is mounted read-only, or the schema is not the one that is written;
+    /// `StoreError::File` for a directory or a database that this user may not write.
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        writer::check(&self.shared.layout)
     }
 
     /// Whether the database is read with locks, so that what is read is what is valid now.

@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nars3_store_api::StoreError;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rustix::fs::Access;
+use rustix::io::Errno;
 
 use crate::create::{create_directories, reserve_space};
 use crate::database::{open, schema};
-use crate::error::backend_error;
+use crate::error::{backend_error, file_error};
 use crate::layout::Layout;
 use crate::locks::BigLock;
 use crate::mount::check_writable;
@@ -26,6 +28,28 @@ pub(crate) struct Writer {
     staging: Mutex<Option<Arc<StagingDir>>>,
     // Let go last: while it is held, no other version of Nix changes the tables under us.
     _big_lock: BigLock,
+}
+
+/// Whether a writer can be opened, without opening one.
+pub(crate) fn check(layout: &Layout) -> Result<(), StoreError> {
+    check_writable(layout)?;
+    if let Some(version) = schema::version(layout)? {
+        schema::check_writable(layout, version)?;
+    }
+    let needed = [
+        layout.real_store_dir().to_owned(),
+        layout.database_dir(),
+        layout.database(),
+        layout.temp_roots_dir(),
+    ];
+    for path in needed {
+        match rustix::fs::access(&path, Access::WRITE_OK) {
+            // What is not there is made.
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(file_error("write to", &path, error.into())),
+        }
+    }
+    Ok(())
 }
 
 impl Writer {

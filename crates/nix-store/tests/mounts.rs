@@ -71,6 +71,8 @@ async fn child_on_a_read_only_mount() {
     let other = Sample::file("other", "other", &[]);
     let failure = other.stage(&store).await.expect_err("not writable");
     assert!(format!("{failure:?}").contains("ReadOnlyMount"), "{failure:?}");
+    let failure = store.check_writable().expect_err("known without trying");
+    assert!(format!("{failure:?}").contains("ReadOnlyMount"), "{failure:?}");
 }
 
 #[tokio::test]

@@ -146,9 +146,18 @@ fn an_unprivileged_user_who_names_the_store_itself() -> Result<()> {
     world.delete_from_the_machine()?;
     let source = source.url();
     let words = ["copy", "--from", &source, "--to", "local", "--trusted-public-keys", &world.public_key];
-    let mut command = world.setup.nars3.unprivileged()?;
-    let said = Finished::run(command.args(words).arg(&world.closure.app))?.refusal()?;
+    let run = |more: &[&str]| {
+        let mut command = world.setup.nars3.unprivileged()?;
+        Finished::run(command.args(words).args(more).arg(&world.closure.app))
+    };
+    let said = run(&[])?.refusal()?;
     assert!(said.contains("hint:") && said.contains("use 'daemon', or 'auto'"), "{said}");
+    assert!(!said.contains("copying"), "it was known before: {said}");
+    // Who only asks is told as well, and gets the answer.
+    let asked = run(&["--dry-run"])?;
+    let said = asked.stderr.clone();
+    asked.success()?;
+    assert!(said.contains("a copy would fail, because the store may not be written"), "{said}");
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{ArgAction, ArgGroup, Args, ValueEnum};
 use nars3_binary_cache::Limits;
 use nars3_store_path::ContentAddressMethod;
 
@@ -10,9 +10,10 @@ use super::TrustArgs;
 use super::keys_and_hashes::AlgorithmArg;
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("stores").args(["from", "to"]).required(true).multiple(true))]
 pub(crate) struct CopyArgs {
     /// The store to read from [default: Nix's]
-    #[arg(long, value_name = "STORE", required_unless_present = "to")]
+    #[arg(long, value_name = "STORE")]
     pub(crate) from: Option<String>,
     /// The store to write to [default: Nix's]
     #[arg(long, value_name = "STORE")]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use nars3_nix_store::{AutoStore, DaemonStore, DaemonStoreOptions, LocalStore, LocalStoreOptions};
+use nars3_store_api::{Event, StoreError};
 use nars3_store_url::{DaemonSettings, LocalSettings, StoreUrl};
 
 use super::Purpose;
@@ -23,18 +24,43 @@ pub(super) async fn local(
 ) -> CliResult<Option<Arc<LocalStore>>> {
     let options = local_options(url, settings, purpose, context)?;
     let is_the_machines = options.root.is_none() && options.state_dir.is_none();
+    let hinted = |error: StoreError| match is_the_machines {
+        true => CliError::from(error).hint(DAEMON_HINT),
+        false => error.into(),
+    };
     let is_preview = matches!(purpose, Purpose::Preview);
+    let look = purpose.needs_writable();
     let open = move || {
         if is_preview && !LocalStore::exists(&options)? {
             return Ok(None);
         }
-        LocalStore::open(options).map(Some)
+        let store = LocalStore::open(options)?;
+        let writable = look.then(|| store.check_writable());
+        Ok(Some((store, writable.unwrap_or(Ok(())))))
     };
-    let opened = tokio::task::spawn_blocking(open).await?;
-    opened.map_err(|error| match is_the_machines {
-        true => CliError::from(error).hint(DAEMON_HINT),
-        false => error.into(),
-    })
+    let Some((store, writable)) = tokio::task::spawn_blocking(open).await?.map_err(hinted)? else {
+        return Ok(None);
+    };
+    ensure_writable(writable, purpose, context).map_err(hinted)?;
+    Ok(Some(store))
+}
+
+/// Who is about to write hears now of a store that this user may not write, and not after everything is planned; who only
+/// asks what would be written is warned.
+fn ensure_writable(
+    writable: Result<(), StoreError>,
+    purpose: Purpose<'_>,
+    context: &Context,
+) -> Result<(), StoreError> {
+    match (writable, purpose) {
+        (Err(error), Purpose::Preview) => {
+            let message =
+                format!("a copy would fail, because the store may not be written: {}", error.with_causes());
+            context.progress.report(Event::Warning { message: &message });
+            Ok(())
+        }
+        (writable, _) => writable,
+    }
 }
 
 pub(super) async fn daemon(
@@ -60,9 +86,16 @@ pub(super) async fn auto(
     let local = local_options(url, local, purpose, context)?;
     let open = if is_of_the_same_store(daemon) { AutoStore::open } else { AutoStore::open_either };
     let daemon = daemon_options(url, daemon, purpose);
-    let store = tokio::task::spawn_blocking(move || open(local, daemon)).await?.hint(|| {
+    let look = purpose.needs_writable();
+    let opened = tokio::task::spawn_blocking(move || {
+        let store = open(local, daemon)?;
+        let writable = look.then(|| store.check_writable());
+        Ok::<_, StoreError>((store, writable.unwrap_or(Ok(()))))
+    });
+    let (store, writable) = opened.await?.hint(|| {
         "without Nix on this machine, name a store: local?root=DIR, s3://BUCKET or file:///DIR".to_owned()
     })?;
+    ensure_writable(writable, purpose, context).hint(|| DAEMON_HINT.to_owned())?;
     if purpose.optimise() && store.writes_through_daemon() {
         tracing::warn!(
             "--optimise is left to the nix-daemon, which shares equal files where its nix.conf has \

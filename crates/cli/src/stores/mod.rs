@@ -50,6 +50,11 @@ impl Purpose<'_> {
         optimise: false,
     };
 
+    /// Whether it matters if the store may be written.
+    fn needs_writable(self) -> bool {
+        matches!(self, Purpose::Write { .. } | Purpose::Preview)
+    }
+
     fn optimise(self) -> bool {
         matches!(self, Purpose::Write { optimise: true, .. })
     }

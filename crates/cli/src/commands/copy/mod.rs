@@ -77,7 +77,7 @@ pub(crate) async fn run(args: CopyArgs, context: &Context) -> CliResult {
         return ensure_none(unresolved, UNRESOLVED);
     }
     report::tell_what_is_left_out(&plan, &roots, context.progress.as_ref());
-    tracing::info!(paths = plan.paths.len(), present = plan.present, from = %source, to = %destination, "copying");
+    tracing::debug!(paths = plan.paths.len(), present = plan.present, from = %source, to = %destination, "copying");
     let progress = match &state {
         Some(state) => {
             state.record(&plan.confirmed);

@@ -29,9 +29,7 @@ pub(super) async fn copy_realisations(args: &StoreCopyRealisationsArgs, context:
                 .unwrap_or(text)
                 .parse()
                 .context(|| format!("'{text}' is no output of a derivation"))
-                .hint(|| {
-                    "an output is sha256:HASH!NAME, or DERIVATION^NAME for Nix 2.35 and later".to_owned()
-                })
+                .hint(|| "an output is sha256:HASH!NAME, or since Nix 2.35 DERIVATION^NAME".to_owned())
         };
         args.outputs.iter().map(parse).collect::<CliResult<_>>()?
     };
