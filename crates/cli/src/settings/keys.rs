@@ -52,21 +52,32 @@ fn parse_secret_key(text: &str) -> CliResult<SecretKey> {
     })
 }
 
-/// The keys whose signatures admit a path to a store of this machine: those on the command line, else those in
-/// `NARS3_TRUSTED_PUBLIC_KEYS`, else Nix's `trusted-public-keys` and what this machine signs itself. `None` if Nix's `require-sigs` is false and none of
-/// the first two is given.
-pub(crate) fn trusted_public_keys(
+/// The keys whose signatures admit a path to a store of this machine: `trusted_public_keys`. `None` if Nix's `require-sigs` is
+/// false, and neither the command line nor `NARS3_TRUSTED_PUBLIC_KEYS` names any.
+pub(crate) fn required_public_keys(
     arguments: &[String],
     environment: &Environment,
     settings: &NixSettings,
 ) -> CliResult<Option<PublicKeys>> {
+    let named = !arguments.is_empty() || environment.get("NARS3_TRUSTED_PUBLIC_KEYS").is_some();
+    if !named && settings.flag("require-sigs")? == Some(false) {
+        return Ok(None);
+    }
+    trusted_public_keys(arguments, environment, settings).map(Some)
+}
+
+/// The keys that are trusted: those on the command line, else those in `NARS3_TRUSTED_PUBLIC_KEYS`, else Nix's
+/// `trusted-public-keys` and what this machine signs itself.
+pub(crate) fn trusted_public_keys(
+    arguments: &[String],
+    environment: &Environment,
+    settings: &NixSettings,
+) -> CliResult<PublicKeys> {
     let mut from_nix = false;
     let words: Vec<&str> = if !arguments.is_empty() {
         arguments.iter().flat_map(|argument| argument.split_whitespace()).collect()
     } else if let Some(list) = environment.get("NARS3_TRUSTED_PUBLIC_KEYS") {
         list.split_whitespace().collect()
-    } else if settings.flag("require-sigs")? == Some(false) {
-        return Ok(None);
     } else {
         from_nix = true;
         settings.list("trusted-public-keys")
@@ -74,7 +85,7 @@ pub(crate) fn trusted_public_keys(
     let keys = words.into_iter().map(|word| word.parse::<PublicKey>().map_err(|_| not_a_public_key(word)));
     let keys = keys.collect::<CliResult<Vec<PublicKey>>>()?;
     let own = if from_nix { own_public_keys(settings) } else { Vec::new() };
-    Ok(Some(keys.into_iter().chain(own).collect()))
+    Ok(keys.into_iter().chain(own).collect())
 }
 
 /// What this machine signs itself, it trusts: the public halves of Nix's `secret-key-files`, as far as they can be read
@@ -142,12 +153,23 @@ mod tests {
         let key = SecretKey::from_seed("mine-1", [3; 32]).unwrap().public_key().to_string();
         let environment = Environment::default();
         let settings = NixSettings::default();
-        let keys = trusted_public_keys(&[key], &environment, &settings).unwrap().unwrap();
+        let keys = trusted_public_keys(&[key], &environment, &settings).unwrap();
         assert_eq!(keys.iter().count(), 1);
-        let keys = trusted_public_keys(&[], &environment, &settings).unwrap().unwrap();
+        let keys = trusted_public_keys(&[], &environment, &settings).unwrap();
         assert_eq!(keys.iter().count(), 1, "Nix's default");
         let error = trusted_public_keys(&["nonsense".into()], &environment, &settings).unwrap_err();
         assert!(error.to_string().contains("nonsense"));
+    }
+
+    #[test]
+    fn nixs_settings_may_require_no_signatures_and_trust_the_same_keys() {
+        let environment =
+            Environment::from([("NIX_CONFIG", "require-sigs = false"), ("NIX_CONF_DIR", "/absent")]);
+        let settings = crate::settings::load_nix_settings(&environment).unwrap();
+        assert!(required_public_keys(&[], &environment, &settings).unwrap().is_none());
+        assert_eq!(trusted_public_keys(&[], &environment, &settings).unwrap().iter().count(), 1);
+        let key = SecretKey::from_seed("mine-1", [3; 32]).unwrap().public_key().to_string();
+        assert!(required_public_keys(&[key], &environment, &settings).unwrap().is_some());
     }
 
     #[test]
@@ -163,10 +185,10 @@ mod tests {
             ("NIX_CONFIG", configuration.as_str()),
         ]);
         let settings = crate::settings::load_nix_settings(&environment).unwrap();
-        let keys = trusted_public_keys(&[], &environment, &settings).unwrap().unwrap();
+        let keys = trusted_public_keys(&[], &environment, &settings).unwrap();
         assert_eq!(keys.iter().count(), 2);
         let explicit = SecretKey::from_seed("mine-1", [3; 32]).unwrap().public_key().to_string();
-        let keys = trusted_public_keys(&[explicit], &environment, &settings).unwrap().unwrap();
+        let keys = trusted_public_keys(&[explicit], &environment, &settings).unwrap();
         assert_eq!(keys.iter().count(), 1, "who names keys means those");
     }
 

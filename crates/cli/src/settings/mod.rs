@@ -6,7 +6,7 @@ mod path_info_cache;
 mod s3_client;
 mod web_access;
 
-pub(crate) use keys::{secret_keys, trusted_public_keys};
+pub(crate) use keys::{required_public_keys, secret_keys, trusted_public_keys};
 pub(crate) use nix_conf::{NixSettings, load_nix_settings};
 pub(crate) use path_info_cache::PathInfoCacheSettings;
 pub(crate) use s3_client::s3_client;

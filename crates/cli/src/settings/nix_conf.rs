@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::Environment;
-use crate::error::{CliError, CliResult, ResultExt};
+use crate::error::{CliError, CliResult};
 
 /// Files that may include one another before it must be a circle.
 const MAX_INCLUDE_DEPTH: usize = 32;
@@ -99,11 +99,9 @@ impl NixSettings {
 
     fn include(&mut self, file: &str, origin: &Path, depth: usize, required: bool) -> CliResult {
         let path = origin.parent().unwrap_or(Path::new("/")).join(file);
-        // As in Nix, what need not be there need not be readable either: it is often a file of secrets.
-        let text = if required { read_if_there(&path)? } else { std::fs::read_to_string(&path).ok() };
-        match text {
+        match read_if_possible(&path) {
             Some(text) => self.apply(&text, &path, depth + 1),
-            None if required => Err(CliError::new(format!(
+            None if required && !path.exists() => Err(CliError::new(format!(
                 "'{}' includes '{}', which does not exist",
                 origin.display(),
                 path.display()
@@ -127,7 +125,7 @@ fn current_name(name: &str) -> &str {
 pub(crate) fn load_nix_settings(environment: &Environment) -> CliResult<NixSettings> {
     let mut settings = NixSettings::default();
     for file in files(environment) {
-        if let Some(text) = read_if_there(&file)? {
+        if let Some(text) = read_if_possible(&file) {
             settings.apply(&text, &file, 0)?;
         }
     }
@@ -167,12 +165,12 @@ fn user_directory(environment: &Environment) -> Option<PathBuf> {
         .or_else(|| environment.path("HOME").map(|home| home.join(".config/nix")))
 }
 
-fn read_if_there(path: &Path) -> CliResult<Option<String>> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).context(|| format!("cannot read Nix's settings in '{}'", path.display())),
-    }
+/// The text of a file of settings. As in Nix, one that this user may not read counts as empty: it is often a file of secrets,
+/// or another user's (`sudo` that keeps HOME).
+fn read_if_possible(path: &Path) -> Option<String> {
+    std::fs::read_to_string(path)
+        .inspect_err(|error| tracing::debug!(%error, "no settings from '{}'", path.display()))
+        .ok()
 }
 
 #[cfg(test)]
@@ -220,6 +218,17 @@ mod tests {
         assert!(load(directory.path(), &[]).unwrap_err().to_string().contains("circle"));
         std::fs::write(directory.path().join("nix.conf"), "include absent\n").unwrap();
         assert!(load(directory.path(), &[]).unwrap_err().to_string().contains("does not exist"));
+    }
+
+    /// Even root can read no directory as a file.
+    #[test]
+    fn what_cannot_be_read_counts_as_empty() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("nix.conf")).unwrap();
+        assert_eq!(load(directory.path(), &[]).unwrap().get("store"), None);
+        std::fs::create_dir(directory.path().join("more.conf")).unwrap();
+        let include = format!("include {}", directory.path().join("more.conf").display());
+        assert_eq!(load(directory.path(), &[("NIX_CONFIG", &include)]).unwrap().get("store"), None);
     }
 
     #[test]

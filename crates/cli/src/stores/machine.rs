@@ -9,7 +9,7 @@ use nars3_store_url::{DaemonSettings, LocalSettings, StoreUrl};
 use super::Purpose;
 use crate::error::{CliError, CliResult, ResultExt};
 use crate::run::Context;
-use crate::settings::trusted_public_keys;
+use crate::settings::required_public_keys;
 
 /// What may help where this machine's store cannot be opened directly.
 pub(crate) const DAEMON_HINT: &str =
@@ -134,7 +134,7 @@ fn local_options(
             options.required_signatures = if settings.require_sigs == Some(false) {
                 None
             } else {
-                trusted_public_keys(arguments, &context.environment, &context.nix)?.map(Arc::new)
+                required_public_keys(arguments, &context.environment, &context.nix)?.map(Arc::new)
             };
         }
     }

@@ -31,7 +31,8 @@ pub(super) async fn verify(args: StoreVerifyArgs, context: &Context) -> CliResul
         paths,
         recursive: args.recursive,
         contents: !args.no_contents,
-        trusted: if args.no_trust { None } else { trusted(&args, context)? },
+        // Whether a copy needs signatures (`require-sigs`) says nothing of whether they are good: as in Nix.
+        trusted: if args.no_trust { None } else { Some(trusted(&args, context)?) },
         signatures_needed: args.sigs_needed,
     };
     let mut report = cache.verify(&options).await?;
@@ -47,7 +48,7 @@ pub(super) async fn verify(args: StoreVerifyArgs, context: &Context) -> CliResul
     conclude(&report)
 }
 
-fn trusted(args: &StoreVerifyArgs, context: &Context) -> CliResult<Option<PublicKeys>> {
+fn trusted(args: &StoreVerifyArgs, context: &Context) -> CliResult<PublicKeys> {
     trusted_public_keys(&args.trusted_public_keys, &context.environment, &context.nix)
 }
 

@@ -20,6 +20,11 @@ struct Case {
 const CASES: &[Case] = &[
     Case { files: &[], variables: &[] },
     Case { files: &[("etc/nix.conf", "")], variables: &[("NIX_REMOTE", "daemon")] },
+    // Directories, which even root cannot read as files.
+    Case {
+        files: &[("etc/nix.conf/file", "store = /no\n"), ("more.conf/file", "store = /no\n")],
+        variables: &[("NIX_CONFIG", "include @/more.conf\nrequire-sigs = false")],
+    },
     Case {
         files: &[("etc/nix.conf", "store = /from/file\nrequire-sigs = false\n")],
         variables: &[("NIX_REMOTE", "daemon")],
