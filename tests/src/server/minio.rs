@@ -72,6 +72,7 @@ impl Process {
             .env("MINIO_ROOT_PASSWORD", &settings.secret_key)
             .env("MINIO_SITE_REGION", &settings.region)
             .env("MINIO_BROWSER", "off")
+            .env("MINIO_DOMAIN", VIRTUAL_DOMAIN)
             // Its own count of requests, for whoever measures; it listens on loopback only.
             .env("MINIO_PROMETHEUS_AUTH_TYPE", "public")
             .stdin(Stdio::null())

@@ -37,6 +37,9 @@ pub enum ServerKind {
     Given(String),
 }
 
+/// Below this domain MinIO takes each host's name for that of a bucket.
+pub const VIRTUAL_DOMAIN: &str = "minio.nars3.test";
+
 impl ServerKind {
     /// The kind that `NARS3_TEST_SERVER` asks for, or the strictest that this machine has.
     ///

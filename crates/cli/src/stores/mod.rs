@@ -241,13 +241,43 @@ fn opened<S: BuildRecords + 'static>(store: Arc<S>, url: &StoreUrl) -> OpenedSto
 /// The same for every URL of the same store, as far as a URL can tell.
 fn identity(url: &StoreUrl) -> String {
     match &url.kind {
-        StoreKind::S3(settings) => match &settings.endpoint {
-            Some(endpoint) => format!("{}?endpoint={endpoint}", url.base()),
-            None => url.base(),
+        StoreKind::S3(settings) => match (&settings.endpoint, settings.bucket_address()) {
+            (Some(_), Ok(address)) => format!("{}?endpoint={}", url.base(), address.service),
+            (Some(endpoint), Err(_)) => format!("{}?endpoint={endpoint}", url.base()),
+            (None, _) => format!("{}?endpoint={}", url.base(), settings.aws_domain()),
         },
         StoreKind::File(_) | StoreKind::Http(_) => url.base(),
         StoreKind::Local(_) | StoreKind::Daemon(_) | StoreKind::Auto(_) => {
             StoreUrl::new(url.kind.clone()).to_string()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity_of(text: &str) -> String {
+        identity(&StoreUrl::parse(text).unwrap().url)
+    }
+
+    #[test]
+    fn a_bucket_is_the_same_however_its_endpoint_is_written() {
+        let one = identity_of("s3://cache?endpoint=http://Host:9000");
+        assert_eq!(one, identity_of("s3://cache?scheme=http&endpoint=host:9000"));
+        assert_eq!(
+            one,
+            identity_of("s3://cache?scheme=http&endpoint=host:9000&region=eu-west-1&compression=zstd")
+        );
+        assert_ne!(one, identity_of("s3://cache?scheme=http&endpoint=host:9001"));
+        assert_ne!(one, identity_of("s3://other?scheme=http&endpoint=host:9000"));
+    }
+
+    #[test]
+    fn at_aws_a_name_is_one_bucket_in_each_partition() {
+        let one = identity_of("s3://cache");
+        assert_eq!(one, identity_of("s3://cache?region=eu-west-1"));
+        assert_ne!(one, identity_of("s3://cache?region=cn-north-1"));
+        assert_ne!(one, identity_of("s3://cache/prefix"));
     }
 }

@@ -108,15 +108,20 @@ impl S3Settings {
         }
     }
 
+    /// The domain of AWS's partition that the region is in. Without an endpoint, a bucket's name means one bucket in each.
+    pub fn aws_domain(&self) -> &'static str {
+        PARTITIONS
+            .iter()
+            .find_map(|(start, domain)| self.region.starts_with(start).then_some(*domain))
+            .unwrap_or("amazonaws.com")
+    }
+
     fn aws_address(&self) -> Result<BucketAddress, AddressingError> {
         let region = &self.region;
         if !region.chars().all(is_name_char) {
             return Err(AddressingError::RegionInHost { region: region.clone() });
         }
-        let domain = PARTITIONS
-            .iter()
-            .find_map(|(start, domain)| region.starts_with(start).then_some(*domain))
-            .unwrap_or("amazonaws.com");
+        let domain = self.aws_domain();
         let dual_stack = if self.dual_stack { ".dualstack" } else { "" };
         let host = if self.accelerate {
             if self.fips {

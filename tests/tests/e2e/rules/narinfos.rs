@@ -126,6 +126,23 @@ const ROWS: &[Row] = &[
         }
         Ok(())
     }),
+    ("3.4", "a value begins two bytes after its name, whatever the second is", |world| {
+        let (path, text) = library(world)?;
+        read_by_both(world, path, &text.replace("NarSize: ", "NarSize:\t"), true)?;
+        // Without it, the first byte of the value is taken for it.
+        read_by_both(world, path, &text.replace("StorePath: ", "StorePath:"), false)
+    }),
+    ("3.4", "an empty compression is bzip2", |world| {
+        let (path, text) = library(world)?;
+        let text = with_field(&text, "Compression", "");
+        read_by_both(world, path, &text, true)?;
+        let bucket = world.copied()?;
+        bucket.put(&narinfo_key(path), text.as_bytes())?;
+        let verify = ["store", "verify", "--no-trust", "--store", &bucket.url(""), path];
+        let found = world.setup.nars3.run(verify)?;
+        ensure!(!found.status.success() && found.stdout.contains("bzip2"), "{found}");
+        Ok(())
+    }),
     ("3.4", "a hash that is none is an error", |world| {
         let (path, text) = library(world)?;
         read_by_both(world, path, &with_field(&text, "NarHash", "sha256:short"), false)
@@ -156,6 +173,17 @@ const ROWS: &[Row] = &[
         let text = world.narinfo(&world.closure.app)?;
         let line = format!("References: {}\n", field(&text, "References").unwrap_or_default());
         read_by_both(world, &world.closure.app, &format!("{text}{line}"), false)
+    }),
+    ("3.4", "a second line of references counts where the first was empty", |world| {
+        let (path, text) = library(world)?;
+        let reference = world.closure.app.replace("/nix/store/", "");
+        let text = format!("{text}References: {reference}\n");
+        read_by_both(world, path, &text, true)?;
+        let bucket = world.setup.server.fresh_bucket()?;
+        bucket.put(&narinfo_key(path), text.as_bytes())?;
+        let said = world.nars3(&["path-info", "--json", "--store", &bucket.url(""), path])?;
+        ensure!(said.contains(&reference), "{said}");
+        Ok(())
     }),
     ("3.4", "a second content address is an error", |world| {
         let text = world.narinfo(&world.debug)?;

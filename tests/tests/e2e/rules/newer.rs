@@ -88,9 +88,10 @@ const ROWS: &[Row] = &[
             let headers = bucket.headers(&narinfo_key(library))?;
             ensure!(headers["content-encoding"] == method, "{headers:?}");
             world.nars3(&["path-info", "--store", &bucket.url(""), library])?;
-            if method != "zstd" {
-                // Nix 2.8 knows them all but zstd, which its curl has to decode.
+            // Nix 2.8 over HTTP reads what its curl decodes; in a bucket it reads the others, too, but is not built for S3 here.
+            if matches!(method, "gzip" | "br") {
                 bucket.allow_anonymous(nars3_tests::server::Access::Read)?;
+                world.nix.run("nix", ["path-info", "--store", &bucket.http_url(), library])?.success()?;
             }
         }
         for name in ["none", "identity"] {

@@ -1,7 +1,7 @@
 //! What Nix tests of its S3 store and of its binary caches, made anew under the same names: `s3` for the functions of
 //! `tests/nixos/s3-binary-cache-store.nix` (Nix 2.36), `functional` for `tests/functional/binary-cache.sh` and its kin.
 //!
-//! Not here, because they test an evaluator or a fetcher, of which nars3 has none:
+//! Not here, because they need an evaluator or a fetcher, of which nars3 has none, or are tested where they act:
 //!
 //! | Nix's test | what it needs |
 //! |---|---|
@@ -13,9 +13,11 @@
 //! | "two caches, one bad", "concurrent substitutions", "fallback" of `binary-cache.sh` | a builder that substitutes |
 //! | derivations that are built remotely, `nix-shell` of `binary-cache.sh` | a builder |
 //!
-//! And two that are tested elsewhere, since MinIO has no name for each bucket here and no credential services:
-//! `test_virtual_hosted_copy` in `crates/s3-transport/tests/suite/addressing.rs` (`a_bucket_may_be_a_host`), and each
-//! provider of `test_credential_provider_chain` in `crates/s3-transport/tests/suite/credentials.rs`.
+//! | "local-nar-cache" of `nar-access.sh`, index of debug information | none: in `crates/binary-cache/tests/suite/`, `looking.rs` and `layout.rs` |
+//! | lifetimes of `nix-cache-info` | none: in `crates/binary-cache/tests/suite/remembered.rs`, with `--refresh` in `remembered.rs` here |
+//!
+//! Each provider of `test_credential_provider_chain` is also tested by itself, beside stand-ins of the services, in
+//! `crates/s3-transport/tests/suite/credentials/`.
 
 mod functional;
 mod s3;

@@ -7,7 +7,7 @@ use nars3_tests::audit::{audit, field};
 use nars3_tests::closure::narinfo_key;
 use nars3_tests::nars3::Nars3;
 use nars3_tests::nix::Chroot;
-use nars3_tests::server::{Access, ServerKind};
+use nars3_tests::server::{Access, ServerKind, VIRTUAL_DOMAIN};
 use serde_json::Value;
 
 use crate::setup::{Pushed, Setup, small_tree};
@@ -317,7 +317,52 @@ fn test_credential_provider_chain() -> Result<()> {
     let three = Three::new("")?;
     let from = three.setup.bucket.url("profile=absent");
     let said = three.setup.nars3.run(["-vv", "path-info", "--store", &from, &three.paths[0]])?.refusal()?;
-    assert!(said.contains("absent"), "{said}");
+    assert!(said.contains("profile 'absent' is not in the configuration files"), "{said}");
+    // Without a profile every provider is asked, in this order, and each says why it has none.
+    let words = ["-vv", "path-info", "--store", &three.setup.bucket.url(""), &three.paths[0]];
+    let said = Nars3::anonymous()?.run(words)?.stderr;
+    let asked: Vec<&str> =
+        said.lines().filter_map(|line| line.split_once("provider=\"")?.1.split('"').next()).collect();
+    let order = ["environment", "profile", "web identity", "container", "instance metadata"];
+    assert_eq!(asked, order, "{said}");
+    assert!(said.contains("requests will not be signed"), "{said}");
+    // The first that has some ends the search.
+    let words = ["-vv", "path-info", "--store", &three.setup.bucket.url(""), &three.paths[0]];
+    let worked = three.setup.nars3.run(words)?;
+    assert!(worked.status.success() && !worked.stderr.contains("no AWS credentials"), "{worked}");
+    Ok(())
+}
+
+/// No name server here knows a host for each bucket. But the server is its clients' proxy as well: they leave names to it.
+#[test]
+fn test_virtual_hosted_copy() -> Result<()> {
+    let three = Three::new("")?;
+    if !matches!(ServerKind::from_environment()?, ServerKind::Minio(_)) {
+        return Ok(());
+    }
+    let setup = &three.setup;
+    let proxy = format!("http://{}", setup.server.endpoint());
+    let nars3 = Nars3::for_server(&setup.server)?.with("http_proxy", proxy);
+    let bucket = setup.server.fresh_bucket()?;
+    let style = |style: &str| bucket.url_at(VIRTUAL_DOMAIN, &format!("addressing-style={style}"));
+    let virtual_hosted = style("virtual");
+    let copy = ["copy", "--from", &setup.bucket.url(""), "--to", &virtual_hosted];
+    let up = nars3.run(["-vv"].iter().chain(&copy).copied().chain(three.paths.iter().map(String::as_str)))?;
+    let host = format!("{}.{VIRTUAL_DOMAIN}", bucket.name());
+    ensure!(up.status.success(), "{up}");
+    ensure!(bucket.narinfo_keys()?.len() == 3, "{:?}", bucket.keys()?);
+    let chroot = Chroot::new()?;
+    let (from, to) = (virtual_hosted.as_str(), chroot.store_url());
+    let down = ["copy", "--from", from, "--to", &to].into_iter();
+    nars3.run(down.chain(three.paths.iter().map(String::as_str)))?.success()?;
+    ensure!(chroot.objects().len() == 3, "{:?}", chroot.objects());
+    // What fails names the host that was asked, which has the bucket in it.
+    let elsewhere = Nars3::for_server(&setup.server)?.with("http_proxy", "http://127.0.0.1:9");
+    let said = elsewhere.run(["path-info", "--store", from, &three.paths[0]])?.refusal()?;
+    ensure!(said.contains(&host), "{said}");
+    let by_path = style("path");
+    let said = elsewhere.run(["path-info", "--store", &by_path, &three.paths[0]])?.refusal()?;
+    ensure!(said.contains(VIRTUAL_DOMAIN) && !said.contains(&host), "{said}");
     Ok(())
 }
 
