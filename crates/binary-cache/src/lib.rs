@@ -118,7 +118,7 @@ pub use cache::BinaryCache;
 pub use delete::{DeleteOptions, Deletion};
 pub use files::{FileError, OpenedFile};
 pub use location::Elsewhere;
-pub use objects::UploadLimit;
+pub use objects::{OpenUpload, OpenUploads, UploadLimit};
 pub use options::{BinaryCacheOptions, Limits, ListingOrder};
 pub use path_info_cache::{Lifetimes, PathInfoCache, PathInfoCacheError, Remembered};
 pub use rate::RateLimit;

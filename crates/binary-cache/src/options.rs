@@ -11,6 +11,7 @@ use nars3_store_url::{CacheSettings, HeaderSettings};
 
 use crate::ServerCopies;
 use crate::location::Elsewhere;
+use crate::objects::OpenUploads;
 use crate::path_info_cache::Remembered;
 
 const MIB: u64 = 1024 * 1024;
@@ -53,6 +54,8 @@ pub struct BinaryCacheOptions {
     pub force_encodings: bool,
     /// Bounds on memory and on simultaneous work.
     pub limits: Limits,
+    /// Counts the uploads in parts that are open, for whoever ends the program.
+    pub open_uploads: OpenUploads,
 }
 
 impl BinaryCacheOptions {
@@ -75,6 +78,7 @@ impl BinaryCacheOptions {
             listing: ListingOrder::Unordered,
             force_encodings: false,
             limits: Limits::default(),
+            open_uploads: OpenUploads::default(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Parser;
-use nars3_binary_cache::{BinaryCache, PathInfoCache, RateLimit};
+use nars3_binary_cache::{BinaryCache, OpenUploads, PathInfoCache, RateLimit};
 use nars3_store_api::Progress;
 use tokio::sync::OnceCell;
 
@@ -24,9 +24,9 @@ use crate::{logging, progress, store_mount};
 /// What a shell expects of a command that Ctrl-C ended: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
-/// Time for the last words to servers after Ctrl-C: multipart uploads that were under way are aborted, because their
-/// parts would cost money for ever.
-const FAREWELL: Duration = Duration::from_millis(300);
+/// How long servers may take to abort the uploads in parts that a command has left open, because it failed or was interrupted:
+/// their parts would cost money for ever.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// How long blocking work may take to notice that the command is over, before the process ends under it.
 const GRACE: Duration = Duration::from_millis(500);
@@ -48,6 +48,8 @@ pub(crate) struct Context {
     /// `--spool`, in bytes.
     pub(crate) spool: Option<u64>,
     pub(crate) remembering: Remembering,
+    /// The uploads in parts that no cache has finished yet.
+    pub(crate) open_uploads: OpenUploads,
 }
 
 /// What caches have said, on disk; opened when the first of them is.
@@ -127,6 +129,7 @@ fn start(cli: Cli, screen: &Screen) -> CliResult<ExitCode> {
         memory: None,
         spool: None,
         remembering,
+        open_uploads: OpenUploads::default(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(async {
@@ -136,11 +139,12 @@ fn start(cli: Cli, screen: &Screen) -> CliResult<ExitCode> {
                 signal?;
                 // The command's future is dropped by now: its tasks end, its streams break off, nothing gets published.
                 screen.line("interrupted; what became valid before is complete, and nothing else is visible");
-                tokio::time::sleep(FAREWELL).await;
+                take_leave(&context, screen).await;
                 Ok(ExitCode::from(INTERRUPTED))
             }
             result = execute(command, &context) => {
                 context.remembering.finish().await;
+                take_leave(&context, screen).await;
                 result.map(|()| ExitCode::SUCCESS)
             }
         }
@@ -154,6 +158,23 @@ fn start(cli: Cli, screen: &Screen) -> CliResult<ExitCode> {
         stages.iter().flat_map(|stages| stages.lines()).for_each(|line| screen.line(&line));
     }
     code
+}
+
+/// Waits until the uploads that were left open are aborted. Whoever interrupts this does not want to wait.
+async fn take_leave(context: &Context, screen: &Screen) {
+    if context.open_uploads.count() == 0 {
+        return;
+    }
+    let left = tokio::select! {
+        () = context.open_uploads.closed() => 0,
+        () = tokio::time::sleep(FAREWELL) => context.open_uploads.count(),
+        _ = interrupted() => context.open_uploads.count(),
+    };
+    if left > 0 {
+        screen.line(&format!(
+            "{left} uploads in parts could not be aborted: 'nars3 doctor --abort-uploads-older-than 1d' ends them later"
+        ));
+    }
 }
 
 /// Runs a command that opens no store, and gives others back. Such a command has no runtime and no handler for

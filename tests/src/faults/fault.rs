@@ -47,6 +47,11 @@ pub enum Fault {
         /// Its place.
         at: usize,
     },
+    /// The request reaches the server after a pause.
+    Slow {
+        /// The pause.
+        pause: Duration,
+    },
     /// The request reaches the server twice; the second answer counts.
     Duplicate,
     /// The server sees the request as one of an hour ago.

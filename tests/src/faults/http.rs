@@ -72,6 +72,12 @@ impl Request {
         self.method == "PUT" && self.target.contains("partNumber=")
     }
 
+    /// Whether it takes an upload in parts back.
+    #[must_use]
+    pub fn aborts(&self) -> bool {
+        self.method == "DELETE" && self.target.contains("uploadId=")
+    }
+
     /// Whether it makes an object of parts.
     #[must_use]
     pub fn completes(&self) -> bool {

@@ -171,6 +171,10 @@ impl Shared {
                 flip(&mut request.body, at);
                 send(client, &request.forward(&self.server)?, bodiless)
             }
+            Some(Fault::Slow { pause }) => {
+                thread::sleep(pause);
+                send(client, &request.forward(&self.server)?, bodiless)
+            }
             Some(Fault::Duplicate) => {
                 request.forward(&self.server)?;
                 send(client, &request.forward(&self.server)?, bodiless)

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::{Settings, cached_binary};
+use super::{Settings, VIRTUAL_DOMAIN, cached_binary};
 use crate::http::Client;
 use crate::process::find_in_path;
 use crate::sigv4::Signer;

@@ -1,11 +1,14 @@
 //! Ctrl-C in the middle of a push: nars3 stops, and what lies in the bucket is a valid cache that the next push completes.
 
+use std::collections::BTreeSet;
 use std::process::{Child, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nars3_tests::audit::audit;
 use nars3_tests::closure;
+use nars3_tests::faults::{Answer, Fault, FaultProxy, Request};
 use nars3_tests::nars3::Nars3;
 use nars3_tests::nix::{Chroot, Nix};
 use nars3_tests::stall::StallingProxy;
@@ -15,6 +18,9 @@ use crate::setup::{KEY, Setup};
 
 /// How many bytes of requests go through before the network stands still: in the first requests, and among the uploads.
 const STALL_AFTER: [u64; 3] = [3_000, 20_000, 250_000];
+
+/// How long a word to a far-away server may take, with a new connection for it.
+const FAR_AWAY: Duration = Duration::from_millis(1_500);
 
 /// A process that has not ended by now will not end.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -80,9 +86,9 @@ fn a_push_in_parts_that_is_interrupted_leaves_no_parts() -> Result<()> {
         let cache = tempfile::tempdir()?;
         let from = format!("file://{}?compression=none", cache.path().display());
         let path = setup.nars3.run(["add", "--to", &from, "large"])?.success()?;
-        let to = setup.bucket.url(&format!(
-            "compression=none&multipart-upload=true&multipart-threshold=5M&multipart-chunk-size=5M&s3-client={client}"
-        ));
+        let proxy = FaultProxy::start(setup.server.endpoint())?;
+        proxy.inject(usize::MAX, Request::aborts, Fault::Slow { pause: FAR_AWAY });
+        let to = setup.bucket.url_at(proxy.endpoint(), &in_parts(client));
         let mut child = setup
             .nars3
             .command()
@@ -106,6 +112,49 @@ fn a_push_in_parts_that_is_interrupted_leaves_no_parts() -> Result<()> {
         assert_eq!(audit(&setup.bucket)?.paths.len(), 0, "{client}");
     }
     Ok(())
+}
+
+/// The same where nobody interrupts: one of two large paths fails, and the other is given up with it.
+#[test]
+fn a_push_in_parts_that_fails_leaves_no_parts() -> Result<()> {
+    for client in ["object_store", "rusoto"] {
+        let setup = Setup::new()?;
+        let cache = tempfile::tempdir()?;
+        let from = format!("file://{}?compression=none", cache.path().display());
+        let large = incompressible(64 << 20);
+        let mut paths = Vec::new();
+        for name in ["one", "two"] {
+            std::fs::write(setup.nars3.work().join(name), [name.as_bytes(), &large].concat())?;
+            paths.push(setup.nars3.run(["add", "--to", &from, name])?.success()?);
+        }
+        let proxy = FaultProxy::start(setup.server.endpoint())?;
+        proxy.inject(usize::MAX, Request::aborts, Fault::Slow { pause: FAR_AWAY });
+        let under_way = Mutex::new(BTreeSet::new());
+        let when_both_are = move |request: &Request| {
+            let mut under_way = under_way.lock().unwrap_or_else(PoisonError::into_inner);
+            if request.sends_part() {
+                under_way.extend(request.target.split('?').next().map(str::to_owned));
+            }
+            request.sends_part() && under_way.len() == 2
+        };
+        proxy.inject(1, when_both_are, Fault::Answer(Answer::error(403, "AccessDenied")));
+        let to = setup.bucket.url_at(proxy.endpoint(), &in_parts(client));
+        let copy = ["copy", "--from", &from, "--to", &to, "--no-check-sigs", "--limit-rate", "8M"];
+        let arguments = copy.into_iter().chain(paths.iter().map(String::as_str));
+        let said = setup.nars3.run(arguments)?.refusal()?;
+        ensure!(said.contains("403"), "{client}: {said}");
+        assert_eq!(setup.bucket.pending_uploads()?, Vec::<String>::new(), "{client}");
+        let aborted = proxy.seen().iter().filter(|seen| seen.request.aborts()).count();
+        assert!(aborted >= 2, "{client}: {aborted} uploads were aborted");
+    }
+    Ok(())
+}
+
+/// Settings under which the paths of these tests go in parts.
+fn in_parts(client: &str) -> String {
+    format!(
+        "compression=none&multipart-upload=true&multipart-threshold=5M&multipart-chunk-size=5M&s3-client={client}"
+    )
 }
 
 /// Bytes without a pattern, the same every time.

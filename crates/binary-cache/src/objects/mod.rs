@@ -9,6 +9,7 @@ mod keys;
 mod keyspace;
 mod kind;
 mod limit;
+mod open_uploads;
 mod spread;
 mod stream;
 mod upload;
@@ -42,6 +43,7 @@ pub(crate) use keys::hash_part_of;
 pub(crate) use keyspace::position;
 pub(crate) use kind::{Encodings, Kind};
 pub use limit::UploadLimit;
+pub use open_uploads::{OpenUpload, OpenUploads};
 pub(crate) use stream::Piece;
 pub(crate) use upload::Source;
 pub(crate) use walk::PAGE;
@@ -73,6 +75,7 @@ pub(crate) struct Objects {
     headers: HeaderSettings,
     requests: Window,
     pub(crate) upload_memory: Budget,
+    open_uploads: OpenUploads,
     /// Set when nothing was found in the cache as it was opened.
     was_empty: AtomicBool,
     /// Cleared when the store says that it keeps no headers (a directory of files).
@@ -120,6 +123,7 @@ impl Objects {
             headers: options.headers.clone(),
             requests: Window::new(options.limits.concurrent_requests),
             upload_memory: Budget::new(options.limits.upload_memory),
+            open_uploads: options.open_uploads.clone(),
             was_empty: AtomicBool::new(false),
             keeps_headers: AtomicBool::new(true),
             told_of_denials: AtomicBool::new(false),

@@ -10,7 +10,8 @@ use object_store::{Attributes, PutMultipartOptions, PutPayload};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::upload::{AbortOnDrop, part_size};
+use super::open_uploads::AbortOnDrop;
+use super::upload::part_size;
 use super::{Answer, Kind, Objects, answer, limit};
 use crate::budget::Share;
 
@@ -58,8 +59,8 @@ impl Objects {
         attributes: Attributes,
     ) -> Result<Option<PartUpload>, StoreError> {
         let options = PutMultipartOptions { attributes, ..PutMultipartOptions::default() };
-        match self.store.put_multipart_opts(path, options).await {
-            Ok(begun) => Ok(Some(PartUpload { path: path.clone(), upload: AbortOnDrop::new(begun) })),
+        match AbortOnDrop::begin(&self.store, path, options, &self.open_uploads).await {
+            Ok(upload) => Ok(Some(PartUpload { path: path.clone(), upload })),
             Err(error) if answer(&error) == Answer::NotSupported => Ok(None),
             Err(error) => Err(self.failed(format!("write '{path}' in parts"), error)),
         }
@@ -108,6 +109,9 @@ impl Objects {
                 upload.get()?.complete().await?;
                 return Ok(true);
             };
+            while let Some(part) = parts.try_join_next() {
+                self.part_done(part??);
+            }
             while parts.len() >= self.limits.concurrent_parts.max(1) {
                 if let Some(part) = parts.join_next().await {
                     self.part_done(part??);

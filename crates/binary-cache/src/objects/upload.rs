@@ -10,9 +10,10 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use nars3_store_api::{BoxError, StoreError};
 use object_store::path::Path;
-use object_store::{Attributes, MultipartUpload, PutMultipartOptions};
+use object_store::{Attributes, PutMultipartOptions};
 use tokio::task::JoinSet;
 
+use super::open_uploads::AbortOnDrop;
 use super::{Answer, Kind, Mode, Objects, Written, answer, limit};
 
 /// The most parts an object may have in S3.
@@ -168,12 +169,11 @@ impl Objects {
             limit::check(*size, part, self.upload_memory.total()).map_err(|error| failed(error.into()))?;
         }
         let options = PutMultipartOptions { attributes: headers, ..PutMultipartOptions::default() };
-        let begun = match self.store.put_multipart_opts(path, options).await {
+        let mut upload = match AbortOnDrop::begin(&self.store, path, options, &self.open_uploads).await {
             Ok(begun) => begun,
             Err(error) if answer(&error) == Answer::NotSupported => return Ok(false),
             Err(error) => return Err(failed(error.into())),
         };
-        let mut upload = AbortOnDrop::new(begun);
         let Err(error) = self.send_parts(&mut upload, source).await else {
             upload.done();
             return Ok(true);
@@ -190,6 +190,10 @@ impl Objects {
         let mut start = 0;
         while start < size {
             let end = size.min(start.saturating_add(part_size));
+            // One that has failed makes the others useless: it is to be seen as soon as can be.
+            while let Some(part) = parts.try_join_next() {
+                self.part_done(part??);
+            }
             while parts.len() >= self.limits.concurrent_parts.max(1) {
                 if let Some(part) = parts.join_next().await {
                     self.part_done(part??);
@@ -221,51 +225,6 @@ impl Objects {
 /// The part size for a file: the one asked for, or what keeps the file within the number of parts that S3 allows.
 pub(super) fn part_size(file_size: u64, asked: u64) -> u64 {
     asked.max(LEAST_PART).max(file_size.div_ceil(MOST_PARTS))
-}
-
-/// A multipart upload that is aborted when the task that drives it is cancelled: its parts would cost money for ever.
-pub(super) struct AbortOnDrop(Option<Box<dyn MultipartUpload>>);
-
-impl AbortOnDrop {
-    pub(super) fn new(begun: Box<dyn MultipartUpload>) -> Self {
-        Self(Some(begun))
-    }
-
-    /// The upload; an error once it is over.
-    pub(super) fn get(&mut self) -> Result<&mut dyn MultipartUpload, BoxError> {
-        match &mut self.0 {
-            Some(upload) => Ok(upload.as_mut()),
-            None => Err("the upload is over".into()),
-        }
-    }
-
-    /// It is complete: nothing is left to abort.
-    pub(super) fn done(mut self) {
-        self.0 = None;
-    }
-
-    /// Takes back what was sent.
-    pub(super) async fn abort(mut self, store: &str, key: &Path) {
-        if let Some(mut upload) = self.0.take()
-            && let Err(error) = upload.abort().await
-        {
-            tracing::warn!(store, %key, %error, "cannot abort a multipart upload");
-        }
-    }
-}
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        if let Some(mut upload) = self.0.take()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            runtime.spawn(async move {
-                if let Err(error) = upload.abort().await {
-                    tracing::warn!(%error, "cannot abort a multipart upload");
-                }
-            });
-        }
-    }
 }
 
 #[cfg(test)]

@@ -84,6 +84,7 @@ pub(super) async fn open_cache(
     options.elsewhere = elsewhere(url, context);
     options.remembered = remembered(url, purpose, context).await?;
     options.listing = listing;
+    options.open_uploads = context.open_uploads.clone();
     options.upstreams = beside.upstreams;
     options.secret_keys = signing_keys(url, purpose, context)?;
     options.force_encodings = url.cache.force_encodings;

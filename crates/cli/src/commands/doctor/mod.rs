@@ -23,6 +23,7 @@ mod write;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use nars3_binary_cache::OpenUploads;
 use nars3_s3::{Identity, Inspector};
 use nars3_store_path::StoreDir;
 use nars3_store_url::{S3Settings, StoreKind, StoreUrl, TransferSettings};
@@ -62,8 +63,11 @@ pub(crate) async fn run(args: DoctorArgs, context: &Context) -> CliResult {
         .hint("name one with --store s3://BUCKET; for other stores there is 'nars3 store info'"));
     };
     let mut report = Report { store: url.base(), findings: Vec::new(), uploads: Vec::new() };
-    let examination =
-        Examination { settings: hasty(settings, context)?, store_dir: url.store.store_dir.clone() };
+    let examination = Examination {
+        settings: hasty(settings, context)?,
+        store_dir: url.store.store_dir.clone(),
+        open_uploads: context.open_uploads.clone(),
+    };
     examination.run(&args, context, &mut report).await?;
     report.print(args.json)?;
     report.conclude()
@@ -96,6 +100,7 @@ fn hasten(transfer: &mut TransferSettings) {
 struct Examination {
     settings: S3Settings,
     store_dir: StoreDir,
+    open_uploads: OpenUploads,
 }
 
 impl Examination {
@@ -202,8 +207,15 @@ impl Examination {
             report.uploads = uploads.iter().map(uploads::Examined::to_json).collect();
         }
         if args.write {
-            let probes = Probes { objects, settings: &self.settings, signed };
-            report.findings.extend(probes.run().await?);
+            let probes = Probes { objects, settings: self.settings.clone(), signed };
+            // They are also ended properly where nobody waits for what they find: they clean up after themselves.
+            let open = self.open_uploads.open();
+            let probing = tokio::spawn(async move {
+                let found = probes.run().await;
+                drop(open);
+                found
+            });
+            report.findings.extend(probing.await??);
         }
         Ok(())
     }

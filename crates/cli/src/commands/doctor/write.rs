@@ -24,13 +24,13 @@ const PART: usize = 5 << 20;
 const TEXT: &str = "written by 'nars3 doctor --write', and of no use to anybody\n";
 
 /// The probes of one run.
-pub(super) struct Probes<'a> {
+pub(super) struct Probes {
     pub(super) objects: Arc<dyn ObjectStore>,
-    pub(super) settings: &'a S3Settings,
+    pub(super) settings: S3Settings,
     pub(super) signed: bool,
 }
 
-impl Probes<'_> {
+impl Probes {
     /// Runs them all.
     ///
     /// Deleting comes first, with a key that is not there, which S3 allows to whom it allows any deletion: whoever may not
@@ -65,7 +65,7 @@ impl Probes<'_> {
     }
 
     fn asked<'b>(&'b self, check: Check, what: &'b str) -> Asked<'b> {
-        Asked { check, what, settings: self.settings, signed: self.signed }
+        Asked { check, what, settings: &self.settings, signed: self.signed }
     }
 
     async fn delete(&self, path: &Path) -> Result<()> {
