@@ -90,6 +90,8 @@ pub(crate) struct Objects {
     info_remembered: AtomicBool,
     /// Set once that was done.
     proof: OnceCell<()>,
+    /// Whether the keys may be listed; found out at the first denial.
+    listable: OnceCell<bool>,
 }
 
 /// Why there is nothing to read.
@@ -131,6 +133,7 @@ impl Objects {
             proven: AtomicBool::new(false),
             info_remembered: AtomicBool::new(false),
             proof: OnceCell::new(),
+            listable: OnceCell::new(),
         }
     }
 
@@ -261,8 +264,13 @@ impl Objects {
         self.stats.count_head();
         match self.store.get_opts(&path, GetOptions::new().with_head(true)).await {
             Ok(found) => Ok(Some(found.meta)),
-            Err(error) if self.is_missing(key, &error) => Ok(None),
-            Err(error) => Err(self.failed(format!("look for '{key}'"), error)),
+            Err(error) => {
+                self.settle_denial(key, &error).await;
+                if self.is_missing(key, &error) {
+                    return Ok(None);
+                }
+                Err(self.failed(format!("look for '{key}'"), error))
+            }
         }
     }
 
@@ -297,7 +305,7 @@ impl Objects {
     /// Whether a read of `key` that failed with `error` means that there is no such object.
     ///
     /// Access denied does, but only once `nix-cache-info` was read or written: before, it may as well mean that these
-    /// credentials are not for this cache.
+    /// credentials are not for this cache. And not where the keys may be listed, since S3 tells those who may what is not there.
     fn is_missing(&self, key: &str, error: &object_store::Error) -> bool {
         self.absence(key, error).is_some()
     }
@@ -310,7 +318,7 @@ impl Objects {
                 self.info_denied.store(true, Ordering::Relaxed);
                 Some(Absence::Denied)
             }
-            Answer::Denied if self.is_proven() => {
+            Answer::Denied if self.is_proven() && self.listable.get() != Some(&true) => {
                 if !self.told_of_denials.swap(true, Ordering::Relaxed) {
                     self.warn(&format!(
                         "access to '{key}' in '{}' is denied, which is taken to mean that it does not exist, as S3 \
@@ -324,11 +332,13 @@ impl Objects {
         }
     }
 
-    /// Whose `nix-cache-info` was remembered from earlier has not proven anything yet when access is denied: it does now,
-    /// or fails to.
+    /// Finds out what it means that access is denied. Whose `nix-cache-info` was remembered from earlier has not proven anything
+    /// yet: it does now, or fails to. And whether the keys may be listed is asked.
     async fn settle_denial(&self, key: &str, error: &object_store::Error) {
-        let remembered = self.info_remembered.load(Ordering::Relaxed);
-        if remembered && key != CACHE_INFO_KEY && !self.is_proven() && answer(error) == Answer::Denied {
+        if key == CACHE_INFO_KEY || answer(error) != Answer::Denied {
+            return;
+        }
+        if self.info_remembered.load(Ordering::Relaxed) && !self.is_proven() {
             // Many reads may be denied at once; one of them asks, and all wait for its answer.
             let prove = async || {
                 self.stats.count_get();
@@ -338,6 +348,13 @@ impl Objects {
                 }
             };
             self.proof.get_or_init(prove).await;
+        }
+        if self.is_proven() {
+            let list = async || {
+                self.stats.count_list_pages(1);
+                !matches!(self.store.list(None).next().await, Some(Err(_)))
+            };
+            self.listable.get_or_init(list).await;
         }
     }
 

@@ -50,6 +50,8 @@ enum Fault {
     Unlistable(&'static str),
     /// Listings are answered with 403.
     List,
+    /// Reads of narinfos are answered with 403, and listings are not.
+    Hidden,
     /// New narinfos wait for one another, so that two arrive at the same time.
     Meeting,
 }
@@ -135,6 +137,10 @@ impl ObjectStore for Faulty {
             let source = format!("<Code>{code}</Code>").into();
             return Err(Error::PermissionDenied { path: path.to_string(), source });
         }
+        if self.fault == Fault::Hidden && path.as_ref().ends_with(".narinfo") {
+            let source = "<Code>AccessDenied</Code>".into();
+            return Err(Error::PermissionDenied { path: path.to_string(), source });
+        }
         let mut found = match (self.inner.get_opts(path, options).await, self.fault) {
             (Err(Error::NotFound { path, .. }), Fault::Unlistable(code)) => {
                 return Err(Error::PermissionDenied { path, source: format!("<Code>{code}</Code>").into() });
@@ -167,7 +173,7 @@ impl ObjectStore for Faulty {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        if self.fault == Fault::List {
+        if matches!(self.fault, Fault::List | Fault::Unlistable(_) | Fault::Denied(_)) {
             let error = Error::PermissionDenied { path: String::new(), source: "ListBucket".into() };
             return futures::stream::iter([Err(error)]).boxed();
         }
@@ -426,6 +432,15 @@ async fn denied_reads_are_an_error_before_the_credentials_have_proven_good() {
     // There already, and not to be read.
     let error = open(&store, options()).await.claim().await.unwrap_err();
     assert_eq!(error.to_string(), "store 's3://test-cache': cannot read 'nix-cache-info'");
+}
+
+/// S3 tells whoever may list what is not there: a denial is one, as that of a key's owner.
+#[tokio::test]
+async fn denied_reads_are_an_error_where_the_keys_may_be_listed() {
+    let store: Arc<dyn ObjectStore> = Faulty::new(Fault::Hidden);
+    store.put(&Path::from("nix-cache-info"), "StoreDir: /nix/store\n".into()).await.unwrap();
+    let error = open(&store, options()).await.path_info(&Sample::file_path("a")).await.unwrap_err();
+    assert!(error.with_causes().contains("AccessDenied"), "{}", error.with_causes());
 }
 
 #[tokio::test]
