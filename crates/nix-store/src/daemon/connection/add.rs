@@ -112,13 +112,8 @@ impl Connection {
                 let nar = read(place)?;
                 let _ = write_string(&mut buffer, store_dir.print(&info.path));
                 let _ = write_path_info(&mut buffer, &store_dir, MULTIPLE_FORM, info);
-                buffer.extend_from_slice(&nar);
-                while buffer.len() >= FRAME {
-                    let rest = buffer.split_off(FRAME);
-                    if !frames.send(&buffer) {
-                        return Ok(());
-                    }
-                    buffer = rest;
+                if !frames.send_through(&mut buffer, &nar) {
+                    return Ok(());
                 }
             }
             frames.send(&buffer);
@@ -219,6 +214,22 @@ impl Frames<'_> {
     /// nobody wants it any more. The listener knows which.
     fn send(&mut self, frame: &[u8]) -> bool {
         !(self.answered)() && !self.wanted.is_given_up() && self.to.write_all(frame).is_ok()
+    }
+
+    /// Sends what has gathered in `buffer`, and `bytes` after it, in whole frames; what makes none stays in `buffer`. False as in
+    /// `send`.
+    fn send_through(&mut self, buffer: &mut Vec<u8>, bytes: &[u8]) -> bool {
+        let (fits, bytes) = bytes.split_at(FRAME.saturating_sub(buffer.len()).min(bytes.len()));
+        buffer.extend_from_slice(fits);
+        if buffer.len() < FRAME {
+            return true;
+        }
+        let frames = bytes.chunks_exact(FRAME);
+        let rest = frames.remainder();
+        let sent = self.send(buffer) && frames.into_iter().all(|frame| self.send(frame));
+        buffer.clear();
+        buffer.extend_from_slice(rest);
+        sent
     }
 
     /// Sends all of it, or as much of it as there is any use in.
