@@ -57,8 +57,8 @@ impl BinaryCache {
     /// deleted path or shares its NAR, is left without it. `verify` finds such paths.
     ///
     /// # Errors
-    /// `InvalidPath` for a path that is not in the cache; `Corrupt` for a narinfo that cannot be understood, since it
-    /// could refer to anything.
+    /// `InvalidPath` for a path that is not in the cache; `Corrupt` or `Backend` for a narinfo that cannot be understood
+    /// or read, since it could refer to anything.
     pub async fn delete(&self, paths: &[StorePath], options: DeleteOptions) -> Result<Deletion, StoreError> {
         let nodes = self.nodes().await?;
         let mut doomed = BTreeSet::new();

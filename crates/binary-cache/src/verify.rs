@@ -44,7 +44,14 @@ pub enum Finding {
         /// What is wrong with it.
         error: StoreError,
     },
-    /// A narinfo names a file that is not there, or that cannot be read here.
+    /// A narinfo is there and cannot be read. Nobody knows what it refers to, nor which file it names.
+    UnreadableNarInfo {
+        /// Its hash part.
+        hash_part: HashPart,
+        /// Why it cannot be read.
+        error: StoreError,
+    },
+    /// A narinfo names a file that is not there.
     MissingNar {
         /// The path.
         path: StorePath,
@@ -86,6 +93,16 @@ pub enum Finding {
         /// Its size in bytes.
         size: u64,
     },
+}
+
+impl Finding {
+    /// What is wrong with a narinfo of which reading ended so.
+    fn of_narinfo(hash_part: HashPart, error: StoreError) -> Self {
+        match error {
+            error @ StoreError::Corrupt { .. } => Self::CorruptNarInfo { hash_part, error },
+            error => Self::UnreadableNarInfo { hash_part, error },
+        }
+    }
 }
 
 /// The result of a verification.
@@ -182,7 +199,7 @@ impl BinaryCache {
         while let Some((hash_part, entry)) = all.try_next().await? {
             match entry {
                 Ok(entry) => entries.push(entry),
-                Err(error) => report.findings.push(Finding::CorruptNarInfo { hash_part, error }),
+                Err(error) => report.findings.push(Finding::of_narinfo(hash_part, error)),
             }
         }
         Ok(entries)
@@ -208,7 +225,9 @@ impl BinaryCache {
             .findings
             .iter()
             .filter_map(|finding| match finding {
-                Finding::CorruptNarInfo { hash_part, .. } => Some(*hash_part),
+                Finding::CorruptNarInfo { hash_part, .. } | Finding::UnreadableNarInfo { hash_part, .. } => {
+                    Some(*hash_part)
+                }
                 _ => None,
             })
             .collect();

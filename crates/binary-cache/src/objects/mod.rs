@@ -198,6 +198,24 @@ impl Objects {
         key: &str,
         limit: u64,
     ) -> Result<Result<Document, Absence>, StoreError> {
+        self.read(key, limit, false).await
+    }
+
+    /// As `document`, of a key that a listing has just given: it is there, so access denied is an error.
+    pub(crate) async fn listed_document(
+        &self,
+        key: &str,
+        limit: u64,
+    ) -> Result<Option<Document>, StoreError> {
+        Ok(self.read(key, limit, true).await?.ok())
+    }
+
+    async fn read(
+        &self,
+        key: &str,
+        limit: u64,
+        is_listed: bool,
+    ) -> Result<Result<Document, Absence>, StoreError> {
         let path = self.path(key)?;
         let turn = self.turn().await;
         self.stats.count_get();
@@ -205,6 +223,9 @@ impl Objects {
         let found = match self.store.get_opts(&path, GetOptions::default()).await {
             Ok(found) => found,
             Err(error) => {
+                if is_listed && answer(&error) == Answer::Denied {
+                    return Err(self.failed(reading(), error));
+                }
                 self.settle_denial(key, &error).await;
                 match self.absence(key, &error) {
                     Some(absence) => {

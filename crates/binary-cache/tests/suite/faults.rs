@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use nars3_binary_cache::{Finding, VerifyOptions};
+use nars3_binary_cache::{DeleteOptions, Finding, VerifyOptions};
 use nars3_compression::Compression;
 use nars3_store_api::{NarStream, StageOptions, Store, StoreError};
 use object_store::memory::InMemory;
@@ -46,6 +46,8 @@ enum Fault {
     DieAfter(u64),
     /// Every read is answered with 403 and this code.
     Denied(&'static str),
+    /// Reads of keys that end so are answered with 403.
+    Forbidden(&'static str),
     /// Reads of what is not there are answered with 403 and this code.
     Unlistable(&'static str),
     /// Listings are answered with 403.
@@ -133,6 +135,12 @@ impl ObjectStore for Faulty {
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
         if let Fault::Denied(code) = self.fault {
             let source = format!("<Code>{code}</Code>").into();
+            return Err(Error::PermissionDenied { path: path.to_string(), source });
+        }
+        if let Fault::Forbidden(suffix) = self.fault
+            && path.as_ref().ends_with(suffix)
+        {
+            let source = "<Code>AccessDenied</Code>".into();
             return Err(Error::PermissionDenied { path: path.to_string(), source });
         }
         let mut found = match (self.inner.get_opts(path, options).await, self.fault) {
@@ -575,4 +583,33 @@ async fn a_staged_path_has_no_listing_yet() {
     assert_eq!(keys(&store).await, [nar_key(&store).await]);
     cache.publish(vec![staged]).await.unwrap();
     assert_eq!(keys(&store).await.len(), 4);
+}
+
+/// A listing has said that it is there: it may refer to anything, and name any file.
+#[tokio::test]
+async fn a_narinfo_that_is_listed_and_may_not_be_read_is_there() {
+    let inner = InMemory::new();
+    let objects: Arc<dyn ObjectStore> = Arc::new(inner.clone());
+    let library = sample();
+    let program = Sample::file("program", b"program").referring_to(&[&library]);
+    for sample in [&library, &program] {
+        add(&plain(&objects).await, sample).await;
+    }
+    let narinfo: &'static str = format!("{}.narinfo", program.info.path.hash_part()).leak();
+    let denied: Arc<dyn ObjectStore> = Faulty::over(inner, Fault::Forbidden(narinfo));
+    let before = keys(&objects).await;
+    let cache = plain(&denied).await;
+    let error = cache.delete(&[library.info.path.clone()], DeleteOptions::default()).await.unwrap_err();
+    assert!(error.to_string().contains(narinfo), "{error}");
+    assert_eq!(keys(&objects).await, before);
+    let infos = cache.all_nar_infos().try_collect::<Vec<_>>().await;
+    assert!(matches!(infos, Err(StoreError::Backend { .. })), "{infos:?}");
+    let path = cache.path_of_listed(&program.info.path.hash_part()).await;
+    assert!(matches!(path, Err(StoreError::Backend { .. })), "{path:?}");
+
+    let findings = cache.verify(&VerifyOptions::default()).await.unwrap().findings;
+    let unreadable = |finding: &Finding| {
+        matches!(finding, Finding::UnreadableNarInfo { hash_part, .. } if *hash_part == program.info.path.hash_part())
+    };
+    assert!(findings.iter().any(unreadable), "{findings:?}");
 }

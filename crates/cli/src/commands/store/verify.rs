@@ -111,6 +111,9 @@ impl Described {
             Finding::CorruptNarInfo { hash_part, error } => {
                 ("corrupt-narinfo", format!("{hash_part}.narinfo"), error.with_causes())
             }
+            Finding::UnreadableNarInfo { hash_part, error } => {
+                ("unreadable-narinfo", format!("{hash_part}.narinfo"), error.with_causes())
+            }
             Finding::MissingNar { path, location } => {
                 ("missing-nar", print(path), format!("'{location}' does not exist"))
             }
