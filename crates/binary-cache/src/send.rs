@@ -126,6 +126,13 @@ impl BinaryCache {
         Ok((key, download))
     }
 
+    /// The key of the file that a narinfo may name: as `nar_key_of`, and where the URL leads elsewhere, that of the file of
+    /// this cache that it could be by another name of the server. For those who must not take it for nobody's.
+    pub(crate) fn file_named_by(&self, entry: &Entry) -> Option<String> {
+        let other_name = || Some(format!("nar/{}", without_query(&entry.url).rsplit_once("/nar/")?.1));
+        self.nar_key_of(entry).ok().or_else(other_name)
+    }
+
     /// The key of the file of a path.
     pub(crate) fn nar_key_of(&self, entry: &Entry) -> Result<String, StoreError> {
         object_key(self.objects.uri(), &entry.url)

@@ -271,6 +271,19 @@ impl Objects {
         found.map(|_| ()).map_err(|error| self.failed(format!("read '{key}'"), error))
     }
 
+    /// Why `key` cannot be read, if it is not for want of such an object.
+    pub(crate) async fn denial(&self, key: &str) -> Option<StoreError> {
+        let path = self.path(key).ok()?;
+        let _turn = self.turn().await;
+        self.stats.count_get();
+        match self.store.get_opts(&path, GetOptions::default()).await {
+            Err(error) if answer(&error) != Answer::Missing => {
+                Some(self.failed(format!("read '{key}'"), error))
+            }
+            _ => None,
+        }
+    }
+
     /// What a HEAD request says of `key`; `None` if there is no such object.
     pub(crate) async fn head(&self, key: &str) -> Result<Option<ObjectMeta>, StoreError> {
         let path = self.path(key)?;

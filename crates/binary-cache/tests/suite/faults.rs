@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use nars3_binary_cache::{DeleteOptions, Finding, VerifyOptions};
+use nars3_binary_cache::{Finding, VerifyOptions};
 use nars3_compression::Compression;
 use nars3_store_api::{NarStream, StageOptions, Store, StoreError};
 use object_store::memory::InMemory;
@@ -25,7 +25,7 @@ use crate::support::*;
 
 /// What fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+pub(crate) enum Fault {
     /// Bodies of NARs break with an error after this many bytes.
     BreakAfter(usize),
     /// Bodies of NARs end without an error after this many bytes.
@@ -58,7 +58,7 @@ enum Fault {
 
 /// Memory, with a fault.
 #[derive(Debug)]
-struct Faulty {
+pub(crate) struct Faulty {
     inner: InMemory,
     fault: Fault,
     writes: AtomicU64,
@@ -73,7 +73,7 @@ impl Faulty {
         Self::over(InMemory::new(), fault)
     }
 
-    fn over(inner: InMemory, fault: Fault) -> Arc<Self> {
+    pub(crate) fn over(inner: InMemory, fault: Fault) -> Arc<Self> {
         Arc::new(Self {
             inner,
             fault,
@@ -583,33 +583,4 @@ async fn a_staged_path_has_no_listing_yet() {
     assert_eq!(keys(&store).await, [nar_key(&store).await]);
     cache.publish(vec![staged]).await.unwrap();
     assert_eq!(keys(&store).await.len(), 4);
-}
-
-/// A listing has said that it is there: it may refer to anything, and name any file.
-#[tokio::test]
-async fn a_narinfo_that_is_listed_and_may_not_be_read_is_there() {
-    let inner = InMemory::new();
-    let objects: Arc<dyn ObjectStore> = Arc::new(inner.clone());
-    let library = sample();
-    let program = Sample::file("program", b"program").referring_to(&[&library]);
-    for sample in [&library, &program] {
-        add(&plain(&objects).await, sample).await;
-    }
-    let narinfo: &'static str = format!("{}.narinfo", program.info.path.hash_part()).leak();
-    let denied: Arc<dyn ObjectStore> = Faulty::over(inner, Fault::Forbidden(narinfo));
-    let before = keys(&objects).await;
-    let cache = plain(&denied).await;
-    let error = cache.delete(&[library.info.path.clone()], DeleteOptions::default()).await.unwrap_err();
-    assert!(error.to_string().contains(narinfo), "{error}");
-    assert_eq!(keys(&objects).await, before);
-    let infos = cache.all_nar_infos().try_collect::<Vec<_>>().await;
-    assert!(matches!(infos, Err(StoreError::Backend { .. })), "{infos:?}");
-    let path = cache.path_of_listed(&program.info.path.hash_part()).await;
-    assert!(matches!(path, Err(StoreError::Backend { .. })), "{path:?}");
-
-    let findings = cache.verify(&VerifyOptions::default()).await.unwrap().findings;
-    let unreadable = |finding: &Finding| {
-        matches!(finding, Finding::UnreadableNarInfo { hash_part, .. } if *hash_part == program.info.path.hash_part())
-    };
-    assert!(findings.iter().any(unreadable), "{findings:?}");
 }

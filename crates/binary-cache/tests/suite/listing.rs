@@ -224,7 +224,7 @@ async fn files_of_nars_are_listed_in_pieces_too() {
         let cache = open(&store, ascending(impatient())).await;
         let findings = cache.verify(&VerifyOptions::default()).await.unwrap().findings;
         let key = |finding: &Finding| match finding {
-            Finding::OrphanNar { key, size: 1 } => key.clone(),
+            Finding::OrphanNar { key, size: 1, uncertain: false } => key.clone(),
             other => panic!("{other:?}"),
         };
         let mut found: Vec<String> = findings.iter().map(key).collect();

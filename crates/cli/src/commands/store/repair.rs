@@ -53,6 +53,7 @@ impl Repair<'_> {
         let named = self.files(&repaired).await?;
         report.findings.retain(|finding| match finding {
             Finding::OrphanNar { key, .. } => !named.contains(key),
+            Finding::DanglingRealisation { path, .. } => !repaired.contains(path),
             other => subject(other, &wanted.unreadable).is_none_or(|path| !again.contains(&path)),
         });
         report.findings.extend(second.findings);
@@ -69,11 +70,10 @@ impl Repair<'_> {
                 | Finding::FalseContentAddress { path, .. } => {
                     wanted.damaged.insert(path.clone());
                 }
-                Finding::Invalid { path } => {
+                Finding::Invalid { path }
+                | Finding::DanglingReference { reference: path, .. }
+                | Finding::DanglingRealisation { path, .. } => {
                     wanted.missing.insert(path.clone());
-                }
-                Finding::DanglingReference { reference, .. } => {
-                    wanted.missing.insert(reference.clone());
                 }
                 Finding::CorruptNarInfo { hash_part, .. } => {
                     if let Some(path) = self.source.path_from_hash_part(hash_part).await? {
@@ -252,6 +252,7 @@ fn subject(finding: &Finding, unreadable: &BTreeMap<HashPart, StorePath>) -> Opt
     match finding {
         Finding::Invalid { path }
         | Finding::MissingNar { path, .. }
+        | Finding::UnreadableNar { path, .. }
         | Finding::CorruptNar { path, .. }
         | Finding::DanglingReference { path, .. }
         | Finding::FalseContentAddress { path, .. }
