@@ -50,7 +50,7 @@ impl BinaryCache {
     /// verified.
     ///
     /// # Errors
-    /// `InvalidPath`; `Corrupt` for a listing or a NAR that cannot be understood, or has names that are no text.
+    /// `InvalidPath`; `Corrupt` for a NAR that cannot be understood, or has names that are no text.
     pub async fn listing(&self, path: &StorePath) -> Result<Listing, StoreError> {
         let entry = self.entry(path).await?.ok_or_else(|| self.invalid(path))?;
         if let Some(listing) = self.stored_listing(path).await? {
@@ -154,14 +154,24 @@ impl BinaryCache {
         Ok(NarStream::from_blocking(move |writer| extraction.search(download, writer)))
     }
 
+    /// The `.ls` of a path. One that makes no sense is as good as none, since the NAR says the same.
     async fn stored_listing(&self, path: &StorePath) -> Result<Option<Listing>, StoreError> {
-        let key = listing_key(path);
-        let Some(text) = self.objects.text(&key, self.objects.limits().document_size).await? else {
+        match self.read_listing(&listing_key(path)).await {
+            Err(error @ StoreError::Corrupt { .. }) => {
+                self.objects.warn(&format!("the NAR is read instead: {}", error.with_causes()));
+                Ok(None)
+            }
+            listing => listing,
+        }
+    }
+
+    async fn read_listing(&self, key: &str) -> Result<Option<Listing>, StoreError> {
+        let Some(text) = self.objects.text(key, self.objects.limits().document_size).await? else {
             return Ok(None);
         };
         let parsed = tokio::task::spawn_blocking(move || Listing::from_json(&text)).await;
         let listing = parsed.map_err(|error| self.objects.failed(format!("read '{key}'"), error))?;
-        listing.map(Some).map_err(|error| self.objects.corrupt(&key, error))
+        listing.map(Some).map_err(|error| self.objects.corrupt(key, error))
     }
 
     /// The frames that hold a file, and the eight bytes before it: its length, by which a listing of another NAR shows.

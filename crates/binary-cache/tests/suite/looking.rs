@@ -257,3 +257,30 @@ async fn a_nar_on_another_server_is_fetched_only_where_that_is_allowed_and_check
     );
     assert_eq!(reader.path_info(&sample.info.path).await.unwrap().as_deref(), Some(&sample.info));
 }
+
+#[tokio::test]
+async fn a_listing_that_makes_no_sense_is_as_good_as_none() {
+    let sample = Sample::tree("tree");
+    for nonsense in [&b"{"[..], b"\xff\xfe"] {
+        let objects = memory();
+        add(&open(&objects, listed(Compression::None)).await, &sample).await;
+        let sound = open(&objects, options()).await.listing(&sample.info.path).await.unwrap();
+        let key = format!("{}.ls", sample.info.path.hash_part());
+        put_raw(&objects, &key, nonsense).await;
+        let warnings = Arc::new(Warnings::default());
+        let mut watched = options();
+        watched.progress = warnings.clone();
+        let reader = open(&objects, watched).await;
+        assert_eq!(reader.listing(&sample.info.path).await.unwrap(), sound);
+        assert_eq!(read(&reader, &sample, "share/readme").await.unwrap(), b"tree");
+        let told = warnings.all();
+        assert!(told.iter().all(|warning| warning.contains(&key)) && !told.is_empty(), "{told:?}");
+    }
+    // One that is larger than is believed.
+    let objects = memory();
+    add(&open(&objects, listed(Compression::None)).await, &sample).await;
+    let mut small = options();
+    small.limits.document_size = 10;
+    let reader = open(&objects, small).await;
+    assert_eq!(read(&reader, &sample, "share/readme").await.unwrap(), b"tree");
+}
