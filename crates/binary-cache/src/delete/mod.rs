@@ -1,6 +1,8 @@
 //! Deleting paths: never one that others refer to, and the narinfo before its NAR.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod plan;
+
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -9,6 +11,7 @@ use nars3_narinfo::{Listing, listing_key, narinfo_key};
 use nars3_store_api::StoreError;
 use nars3_store_path::{HashPart, StorePath};
 
+use self::plan::{Node, Nodes, Plan, plan};
 use crate::BinaryCache;
 use crate::known::Entry;
 
@@ -33,6 +36,8 @@ pub enum Deletion {
         nars: Vec<String>,
         /// The keys of the links from build ids into those files.
         links: Vec<String>,
+        /// The keys of the realisations that name the paths.
+        realisations: Vec<String>,
     },
     /// Paths that are to stay refer to paths that are to go. Nothing is deleted.
     Refused {
@@ -41,63 +46,67 @@ pub enum Deletion {
     },
 }
 
-/// What deletion needs to know of a path.
-struct Node {
-    path: StorePath,
-    references: Vec<HashPart>,
-    nar: Option<String>,
-}
-
 impl BinaryCache {
-    /// Deletes paths: narinfo, listing, and the NAR with the links from build ids into it, unless another narinfo names
-    /// it. All narinfos of the cache are read for that; the links are found by the listings of the paths, and where one
-    /// has none, by reading all links of the cache.
+    /// Deletes paths: narinfo, listing, the realisations that name it, and the NAR with the links from build ids into it,
+    /// unless another narinfo names it or it is not below `nar/`. All narinfos and realisations of the cache are read for
+    /// that; the links are found by the listings of the paths, and where one has none, by reading all links of the cache.
     ///
-    /// The bucket has no lock: a path that somebody publishes between the look and the deletion, and that refers to a
-    /// deleted path or shares its NAR, is left without it. `verify` finds such paths.
+    /// The bucket has no lock. Before the narinfos are deleted, and again before the NARs are, the cache is listed once more
+    /// and new narinfos are read: what refers to the paths by then is a reason to refuse, and what shares a NAR keeps it. A
+    /// path that somebody publishes in the moments between such a look and the deletion, or a narinfo that is replaced by one
+    /// with another NAR, is left without what it needs. `verify` finds such paths.
     ///
     /// # Errors
     /// `InvalidPath` for a path that is not in the cache; `Corrupt` or `Backend` for a narinfo that cannot be understood
     /// or read, since it could refer to anything.
     pub async fn delete(&self, paths: &[StorePath], options: DeleteOptions) -> Result<Deletion, StoreError> {
-        let nodes = self.nodes().await?;
-        let mut doomed = BTreeSet::new();
+        let mut nodes = Nodes::new();
+        self.read_new(&mut nodes).await?;
+        let mut named = BTreeSet::new();
         for path in paths {
             match nodes.get(&path.hash_part()) {
-                Some(node) if node.path == *path => doomed.insert(path.hash_part()),
+                Some(node) if node.path == *path => named.insert(path.hash_part()),
                 _ => return Err(self.invalid(path)),
             };
         }
-        let mut referrers: HashMap<HashPart, Vec<HashPart>> = HashMap::new();
-        for (hash_part, node) in &nodes {
-            for reference in node.references.iter().filter(|reference| *reference != hash_part) {
-                referrers.entry(*reference).or_default().push(*hash_part);
+        let mut doomed = match plan(&nodes, &named, options.referrers) {
+            Ok(plan) => self.doom(&nodes, plan).await?,
+            Err(referrers) => return Ok(Deletion::Refused { referrers }),
+        };
+        if options.dry_run {
+            return Ok(doomed.done());
+        }
+        loop {
+            self.read_new(&mut nodes).await?;
+            match plan(&nodes, &named, options.referrers) {
+                Ok(current) if current == doomed.plan => break,
+                Ok(current) => doomed = self.doom(&nodes, current).await?,
+                Err(referrers) => return Ok(Deletion::Refused { referrers }),
             }
         }
-        let refused = grow(&mut doomed, &referrers, options.referrers);
-        if !refused.is_empty() {
-            let named = refused.into_iter().filter_map(|(referrer, reference)| {
-                Some((nodes.get(&referrer)?.path.clone(), nodes.get(&reference)?.path.clone()))
-            });
-            let mut referrers: Vec<_> = named.collect();
-            referrers.sort();
-            return Ok(Deletion::Refused { referrers });
-        }
-        let order = referrers_first(&doomed, &referrers);
-        let paths: Vec<_> = order.iter().filter_map(|part| Some(nodes.get(part)?.path.clone())).collect();
-        let nars = orphaned(&nodes, &doomed);
-        let links = self.links_into(&nodes, &doomed, &nars).await?;
-        if !options.dry_run {
-            self.remove(&paths, &links, &nars).await?;
-        }
-        Ok(Deletion::Done { paths, nars, links })
+        self.remove(&mut doomed, &mut nodes).await?;
+        Ok(doomed.done())
     }
 
-    async fn nodes(&self) -> Result<HashMap<HashPart, Node>, StoreError> {
-        self.all_entries()
-            .and_then(async |(hash_part, entry)| Ok((hash_part, self.node(&*entry?))))
+    /// Reads the narinfos that are not among `nodes`.
+    async fn read_new(&self, nodes: &mut Nodes) -> Result<Vec<HashPart>, StoreError> {
+        let known = &*nodes;
+        let at_once = self.objects.limits().concurrent_requests.max(1);
+        let new: Vec<(HashPart, Node)> = self
+            .objects
+            .hash_parts()
+            .try_filter(|hash_part| std::future::ready(!known.contains_key(hash_part)))
+            .map_ok(async |hash_part| {
+                let entry = self.read_listed(&hash_part).await?;
+                Ok(entry.map(|entry| (hash_part, self.node(&entry))))
+            })
+            .try_buffer_unordered(at_once)
+            .try_filter_map(async |found| Ok(found))
             .try_collect()
-            .await
+            .await?;
+        let hash_parts = new.iter().map(|(hash_part, _)| *hash_part).collect();
+        nodes.extend(new);
+        Ok(hash_parts)
     }
 
     fn node(&self, entry: &Entry) -> Node {
@@ -106,42 +115,110 @@ impl BinaryCache {
             path: info.path.clone(),
             references: info.references.iter().map(StorePath::hash_part).collect(),
             // A file elsewhere is not this cache's to delete.
-            nar: self.nar_key_of(entry).ok(),
+            file: self.nar_key_of(entry).ok(),
+            needs: self.file_named_by(entry),
         }
     }
 
+    /// What goes with the paths of a plan.
+    async fn doom(&self, nodes: &Nodes, plan: Plan) -> Result<Doomed, StoreError> {
+        for node in plan.order.iter().filter_map(|hash_part| nodes.get(hash_part)) {
+            if let Some(key) = node.misplaced() {
+                self.objects.warn(&format!(
+                    "'{key}', which the narinfo of '{}' gives for its NAR, is not where NARs are, and stays",
+                    node.path
+                ));
+            }
+        }
+        let paths: Vec<_> =
+            plan.order.iter().filter_map(|hash_part| Some(nodes.get(hash_part)?.path.clone())).collect();
+        let links = self.links_into(nodes, &plan).await?;
+        let realisations = self.realisations_of(&paths).await?;
+        Ok(Doomed { plan, paths, links, realisations })
+    }
+
     /// Deletes one after another: interrupted anywhere, no narinfo is left that names a deleted NAR or refers to a
-    /// deleted path.
-    async fn remove(&self, paths: &[StorePath], links: &[String], nars: &[String]) -> Result<(), StoreError> {
-        for path in paths {
+    /// deleted path, and no realisation that names one.
+    async fn remove(&self, doomed: &mut Doomed, nodes: &mut Nodes) -> Result<(), StoreError> {
+        for realisation in &doomed.realisations {
+            self.objects.delete(realisation).await?;
+        }
+        for path in &doomed.paths {
             self.forget(path);
             self.objects.delete(&narinfo_key(path)).await?;
         }
+        // Who has published meanwhile has found the files, and has not sent them again.
+        for hash_part in &doomed.plan.order {
+            nodes.remove(hash_part);
+        }
+        let new = self.read_new(nodes).await?;
+        let back: HashSet<HashPart> = new.iter().copied().collect();
+        let mut needed = HashSet::new();
+        for node in new.iter().filter_map(|hash_part| nodes.get(hash_part)) {
+            needed.extend(node.needs.as_ref());
+            self.warn_of_dangling(node, &doomed.paths, &back);
+        }
+        doomed.plan.nars.retain(|nar| !needed.contains(nar));
+        doomed.links.retain(|(_, nar)| !needed.contains(nar));
         // Before the listings, by which they are found.
-        for link in links {
+        for (link, _) in &doomed.links {
             self.objects.delete(link).await?;
         }
-        for path in paths {
+        for path in doomed.paths.iter().filter(|path| !back.contains(&path.hash_part())) {
             self.objects.delete(&listing_key(path)).await?;
         }
-        for nar in nars {
+        for nar in &doomed.plan.nars {
             self.objects.delete(nar).await?;
         }
         Ok(())
     }
 
-    /// The keys of the links from build ids into `nars`, the files of doomed paths.
-    async fn links_into(
-        &self,
-        nodes: &HashMap<HashPart, Node>,
-        doomed: &BTreeSet<HashPart>,
-        nars: &[String],
-    ) -> Result<Vec<String>, StoreError> {
-        let nars: HashSet<&str> = nars.iter().map(String::as_str).collect();
+    /// Says so where a path that was published meanwhile refers to what is gone, and not `back`.
+    fn warn_of_dangling(&self, node: &Node, gone: &[StorePath], back: &HashSet<HashPart>) {
+        for path in gone {
+            let hash_part = path.hash_part();
+            if node.references.contains(&hash_part) && !back.contains(&hash_part) {
+                self.objects.warn(&format!(
+                    "'{}', published meanwhile, refers to '{path}', which is deleted",
+                    node.path
+                ));
+            }
+        }
+    }
+
+    /// The keys of the realisations that name one of `paths`, unless an upstream has it.
+    async fn realisations_of(&self, paths: &[StorePath]) -> Result<Vec<String>, StoreError> {
+        let mut gone: HashSet<StorePath> = paths.iter().cloned().collect();
+        for upstream in &self.upstreams {
+            for path in upstream.valid_paths(paths).await? {
+                gone.remove(&path);
+            }
+        }
+        let mut keys = Vec::new();
+        let mut all = Box::pin(self.all_realisations());
+        while let Some((output, realisation)) = all.try_next().await? {
+            match realisation {
+                Ok(realisation) if gone.contains(realisation.out_path()) => keys.push(output.object_key()),
+                Ok(_) => {}
+                Err(error) => {
+                    self.objects.warn(&format!(
+                        "the realisation of '{output}' stays, whatever it names: {}",
+                        error.with_causes()
+                    ));
+                }
+            }
+        }
+        keys.sort();
+        Ok(keys)
+    }
+
+    /// The keys of the links from build ids into the files of a plan, with those of the files.
+    async fn links_into(&self, nodes: &Nodes, plan: &Plan) -> Result<Vec<(String, String)>, StoreError> {
+        let nars: HashSet<&str> = plan.nars.iter().map(String::as_str).collect();
         let mut candidates = BTreeSet::new();
         let mut all = false;
-        for node in doomed.iter().filter_map(|part| nodes.get(part)) {
-            let Some(nar) = node.nar.as_deref().filter(|nar| nars.contains(nar)) else { continue };
+        for node in plan.order.iter().filter_map(|part| nodes.get(part)) {
+            let Some(nar) = node.nar().filter(|nar| nars.contains(nar)) else { continue };
             match self.listed_links(&node.path, nar).await? {
                 Some(keys) => candidates.extend(keys),
                 None => all = true,
@@ -154,18 +231,18 @@ impl BinaryCache {
         let questions: Vec<_> = candidates
             .into_iter()
             .map(async |key| {
-                Ok(self.link_target(&key).await?.filter(|nar| nars.contains(nar.as_str())).map(|_| key))
+                let nar = self.link_target(&key).await?.filter(|nar| nars.contains(nar.as_str()));
+                Ok(nar.map(|nar| (key, nar)))
             })
             .collect();
         let at_once = self.objects.limits().concurrent_requests.max(1);
-        let links = stream::iter(questions).buffered(at_once).try_filter_map(async |key| Ok(key));
+        let links = stream::iter(questions).buffered(at_once).try_filter_map(async |link| Ok(link));
         links.try_collect().await
     }
 
     /// The keys of the links that the listing of a path asks for; `None` if there is no listing to go by.
     async fn listed_links(&self, path: &StorePath, nar: &str) -> Result<Option<Vec<String>>, StoreError> {
-        let limit = self.objects.limits().document_size;
-        let Some(text) = self.objects.text(&listing_key(path), limit).await? else { return Ok(None) };
+        let Some(text) = self.text_if_sound(&listing_key(path)).await? else { return Ok(None) };
         let Ok(listing) = Listing::from_json(&text) else { return Ok(None) };
         let mut keys = Vec::new();
         let mut walk = listing.root.walk();
@@ -177,80 +254,33 @@ impl BinaryCache {
 
     /// The key of the file that a link leads into. One that makes no sense leads nowhere, and stays.
     async fn link_target(&self, key: &str) -> Result<Option<String>, StoreError> {
-        let Some(text) = self.objects.text(key, self.objects.limits().document_size).await? else {
-            return Ok(None);
-        };
+        let Some(text) = self.text_if_sound(key).await? else { return Ok(None) };
         let link = DebugInfoLink::from_json(&text).ok();
         Ok(link.and_then(|link| link.archive.strip_prefix("../").map(str::to_owned)))
     }
-}
 
-/// Adds the referrers of what is doomed, or tells who they are.
-fn grow(
-    doomed: &mut BTreeSet<HashPart>,
-    referrers: &HashMap<HashPart, Vec<HashPart>>,
-    allowed: bool,
-) -> Vec<(HashPart, HashPart)> {
-    let mut refused = Vec::new();
-    let mut open: Vec<HashPart> = doomed.iter().copied().collect();
-    while let Some(reference) = open.pop() {
-        for referrer in referrers.get(&reference).into_iter().flatten() {
-            if doomed.contains(referrer) {
-                continue;
-            }
-            if allowed {
-                doomed.insert(*referrer);
-                open.push(*referrer);
-            } else {
-                refused.push((*referrer, reference));
-            }
+    /// A document beside the NARs; `None` also for one that is too large or no text, by which nothing can be found.
+    async fn text_if_sound(&self, key: &str) -> Result<Option<String>, StoreError> {
+        match self.objects.text(key, self.objects.limits().document_size).await {
+            Err(StoreError::Corrupt { .. }) => Ok(None),
+            text => text,
         }
     }
-    refused
 }
 
-/// The doomed paths, each after all that refer to it.
-fn referrers_first(
-    doomed: &BTreeSet<HashPart>,
-    referrers: &HashMap<HashPart, Vec<HashPart>>,
-) -> Vec<HashPart> {
-    let mut waiting: BTreeMap<HashPart, usize> = BTreeMap::new();
-    let mut references: HashMap<HashPart, Vec<HashPart>> = HashMap::new();
-    for reference in doomed {
-        let by = referrers.get(reference).into_iter().flatten();
-        waiting.insert(*reference, by.clone().count());
-        for referrer in by {
-            references.entry(*referrer).or_default().push(*reference);
-        }
-    }
-    let mut ready: Vec<HashPart> =
-        waiting.iter().filter(|(_, count)| **count == 0).map(|(hash_part, _)| *hash_part).collect();
-    let mut order = Vec::new();
-    while let Some(next) = ready.pop() {
-        order.push(next);
-        waiting.remove(&next);
-        for reference in references.get(&next).into_iter().flatten() {
-            if let Some(count) = waiting.get_mut(reference) {
-                *count -= 1;
-                if *count == 0 {
-                    ready.push(*reference);
-                }
-            }
-        }
-    }
-    // References cannot go in circles in a store that Nix wrote; in a forged one any order is as good.
-    order.extend(waiting.into_keys());
-    order
+/// What goes, and what goes with it.
+struct Doomed {
+    plan: Plan,
+    paths: Vec<StorePath>,
+    /// Links from build ids, with the files that they lead into.
+    links: Vec<(String, String)>,
+    realisations: Vec<String>,
 }
 
-/// The NARs of doomed paths that no other path has.
-fn orphaned(nodes: &HashMap<HashPart, Node>, doomed: &BTreeSet<HashPart>) -> Vec<String> {
-    let kept: HashSet<&String> = nodes
-        .iter()
-        .filter(|(hash_part, _)| !doomed.contains(*hash_part))
-        .filter_map(|(_, node)| node.nar.as_ref())
-        .collect();
-    let of_doomed = doomed.iter().filter_map(|hash_part| nodes.get(hash_part)?.nar.as_ref());
-    let orphans: BTreeSet<&String> = of_doomed.filter(|nar| !kept.contains(nar)).collect();
-    orphans.into_iter().cloned().collect()
+impl Doomed {
+    fn done(self) -> Deletion {
+        let Self { plan, paths, links, realisations } = self;
+        let links = links.into_iter().map(|(link, _)| link).collect();
+        Deletion::Done { paths, nars: plan.nars, links, realisations }
+    }
 }

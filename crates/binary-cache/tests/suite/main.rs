@@ -8,6 +8,7 @@
 )]
 
 mod deletion;
+mod deletion_meanwhile;
 mod faults;
 mod layout;
 mod listing;

@@ -1,7 +1,7 @@
 //! Realisations go from cache to cache in both forms, and no signature is lost.
 
 use futures::TryStreamExt;
-use nars3_binary_cache::{BinaryCache, Finding, VerifyOptions};
+use nars3_binary_cache::{BinaryCache, DeleteOptions, Deletion, Finding, VerifyOptions};
 use nars3_compression::Compression;
 use nars3_store_api::{BuildRecords, StoreError};
 use nars3_store_path::{BuildTraceEntry, BuildTraceKey, PublicKeys, Realisation, RealisedOutput, SecretKey};
@@ -131,4 +131,26 @@ async fn a_verification_finds_realisations_that_lead_nowhere_and_those_that_make
             if *id == realisation.id),
         "the upstream has the other: {found:?}"
     );
+}
+
+#[tokio::test]
+async fn realisations_go_with_the_path_that_they_name() {
+    let objects = memory();
+    let cache = plain(&objects).await;
+    let (out, stays) = (Sample::file("out", b"out"), Sample::file("stays", b"stays"));
+    for sample in [&out, &stays] {
+        add(&cache, sample).await;
+    }
+    let (realisation, entry) = (both(&stays).0, both(&out).1);
+    cache.put_realisation(&realisation).await.unwrap();
+    cache.put_build_trace(&entry).await.unwrap();
+    put_raw(&objects, &format!("realisations/sha256:{}!x.doi", "cd".repeat(32)), "{").await;
+    let paths = [out.info.path.clone()];
+    for dry_run in [true, false] {
+        let deleted = cache.delete(&paths, DeleteOptions { dry_run, ..DeleteOptions::default() }).await;
+        let Deletion::Done { realisations, .. } = deleted.unwrap() else { panic!("refused") };
+        assert_eq!(realisations, [entry.key.object_key()]);
+        assert_eq!(cache.build_trace(&entry.key).await.unwrap().is_some(), dry_run);
+    }
+    assert!(cache.realisation(&realisation.id).await.unwrap().is_some());
 }
