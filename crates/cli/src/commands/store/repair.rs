@@ -92,17 +92,13 @@ impl Repair<'_> {
 
     /// Copies what is damaged or missing, with all that it refers to and that is not there. Gives what was copied.
     async fn bring(&self, wanted: &Wanted) -> CliResult<Vec<StorePath>> {
-        let mut chosen: BTreeMap<StorePath, Arc<PathInfo>> = BTreeMap::new();
-        for root in wanted.damaged.union(&wanted.missing) {
-            match nars3_copy::closure(self.source.as_ref(), std::slice::from_ref(root), true).await {
-                Ok(infos) => chosen.extend(infos.into_iter().map(|info| (info.path.clone(), info))),
-                Err(
-                    error @ (CopyError::IncompleteSource { .. }
-                    | CopyError::Store(StoreError::InvalidPath { .. })),
-                ) => self.warn(&format!("'{root}' cannot be repaired: {error}")),
-                Err(error) => return Err(error.into()),
-            }
+        let roots: Vec<StorePath> = wanted.damaged.union(&wanted.missing).cloned().collect();
+        let found = nars3_copy::closures(self.source.as_ref(), &roots).await?;
+        for (root, error) in &found.incomplete {
+            self.warn(&format!("'{root}' cannot be repaired: {error}"));
         }
+        let mut chosen: BTreeMap<StorePath, Arc<PathInfo>> =
+            found.infos.into_iter().map(|info| (info.path.clone(), info)).collect();
         let asked: Vec<StorePath> = chosen
             .keys()
             .filter(|path| !wanted.damaged.contains(*path) && !wanted.missing.contains(*path))
