@@ -50,7 +50,7 @@
 //! - What this process knows to be present is remembered, absence is not. Readers may be answered from a file that outlives
 //!   the process (`PathInfoCache`), absence included; a push never is.
 //! - Access denied means "no such object", as S3 answers without `s3:ListBucket`, and is told once as a warning; rejected
-//!   credentials are an error.
+//!   credentials are an error, and so is access denied to what a listing has just given.
 //!
 //! # Beyond the `Store` trait
 //!
