@@ -15,6 +15,7 @@ use nars3_store_path::StorePath;
 use crate::BinaryCache;
 use crate::known::Entry;
 use crate::objects::{Download, Objects, undo_encoding};
+use crate::place::NarPlace;
 
 /// Why there is no such file in a path. The source of a `StoreError::Backend`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -126,14 +127,16 @@ impl BinaryCache {
         };
         let contents = match node {
             Some((size, Some(offset))) if entry.compression == Compression::None && offset >= 8 => {
-                let extraction = extraction(&entry, self.nar_key_of(&entry)?);
-                self.fetch_range(&entry, extraction, offset, size).await?
+                let place = self.locate_nar(&entry).await?;
+                let extraction = extraction(&entry, place.name().to_owned());
+                self.fetch_range(&entry, &place, extraction, offset, size).await?
             }
             Some((size, Some(offset))) if entry.compression == Compression::Zstd && offset >= 8 => {
-                let key = self.nar_key_of(&entry)?;
-                match self.locate(&entry, &key, offset - 8..offset.saturating_add(size)).await? {
+                let place = self.locate_nar(&entry).await?;
+                match self.locate(&entry, &place, offset - 8..offset.saturating_add(size)).await? {
                     Some(located) => {
-                        self.fetch_frames(&entry, extraction(&entry, key), located, size).await?
+                        let extraction = extraction(&entry, place.name().to_owned());
+                        self.fetch_frames(&entry, &place, extraction, located, size).await?
                     }
                     None => self.search(entry, extraction).await?,
                 }
@@ -178,11 +181,12 @@ impl BinaryCache {
     async fn fetch_frames(
         &self,
         entry: &Entry,
+        place: &NarPlace,
         extraction: Extraction,
         located: Located,
         size: u64,
     ) -> Result<NarStream, StoreError> {
-        let download = self.objects.download(&extraction.key, Some(located.file)).await?;
+        let download = self.download_nar(place, Some(located.file)).await?;
         let download = download.ok_or_else(|| StoreError::NarGone {
             store: self.to_string(),
             path: entry.info.path.clone(),
@@ -195,12 +199,13 @@ impl BinaryCache {
     async fn fetch_range(
         &self,
         entry: &Entry,
+        place: &NarPlace,
         extraction: Extraction,
         offset: u64,
         size: u64,
     ) -> Result<NarStream, StoreError> {
         let range = offset - 8..offset.saturating_add(size);
-        let download = self.objects.download(&extraction.key, Some(range)).await?;
+        let download = self.download_nar(place, Some(range)).await?;
         let download = download.ok_or_else(|| StoreError::NarGone {
             store: self.to_string(),
             path: entry.info.path.clone(),

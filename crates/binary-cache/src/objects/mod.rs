@@ -274,11 +274,21 @@ impl Objects {
     /// Why `key` cannot be read, if it is not for want of such an object.
     pub(crate) async fn denial(&self, key: &str) -> Option<StoreError> {
         let path = self.path(key).ok()?;
+        self.denial_from(self.store.as_ref(), &path, key).await
+    }
+
+    /// As `denial`, in another object store than the cache's own. `name` is what messages call the object.
+    pub(crate) async fn denial_from(
+        &self,
+        store: &dyn ObjectStore,
+        path: &Path,
+        name: &str,
+    ) -> Option<StoreError> {
         let _turn = self.turn().await;
         self.stats.count_get();
-        match self.store.get_opts(&path, GetOptions::default()).await {
+        match store.get_opts(path, GetOptions::default()).await {
             Err(error) if answer(&error) != Answer::Missing => {
-                Some(self.failed(format!("read '{key}'"), error))
+                Some(self.failed(format!("read '{name}'"), error))
             }
             _ => None,
         }

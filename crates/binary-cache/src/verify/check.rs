@@ -12,6 +12,7 @@ use nars3_store_path::{Algorithm, ContentAddressMethod};
 use super::{Finding, VerifyOptions};
 use crate::BinaryCache;
 use crate::known::Entry;
+use crate::place::NarPlace;
 
 impl BinaryCache {
     /// What is wrong with a path. That its NAR cannot be read is a finding as well: the others can be checked still.
@@ -57,8 +58,8 @@ impl BinaryCache {
 
     /// Why the file of a path cannot be read that is said not to be there. Being denied is taken for that elsewhere.
     async fn denied(&self, entry: &Entry) -> Option<StoreError> {
-        let key = self.nar_key_of(entry).ok()?;
-        self.objects.denial(&key).await
+        let place = self.locate_nar(entry).await.ok()?;
+        self.denial_at(&place).await
     }
 
     /// Whether the path follows from its content address, and that says of the contents what the NarHash says, as far as that
@@ -86,11 +87,18 @@ impl BinaryCache {
         entry: &Entry,
         files: Option<&BTreeMap<String, u64>>,
     ) -> Result<(), StoreError> {
-        let key = self.nar_key_of(entry)?;
-        let size = match files.and_then(|files| files.get(&key)) {
-            Some(size) => Some(*size),
-            None => self.objects.head(&key).await?.map(|meta| meta.size),
+        let place = self.locate_nar(entry).await?;
+        let size = match &place {
+            NarPlace::Here(key) => match files.and_then(|files| files.get(key)) {
+                Some(size) => Some(*size),
+                None => self.objects.head(key).await?.map(|meta| meta.size),
+            },
+            // A signed URL is good for GET alone. The first byte tells as much as a HEAD request.
+            NarPlace::Elsewhere { .. } => {
+                self.download_nar(&place, Some(0..1)).await?.map(|download| download.object_size)
+            }
         };
+        let key = place.name().to_owned();
         match (size, entry.file_size) {
             (None, _) => Err(StoreError::NarGone {
                 store: self.to_string(),
