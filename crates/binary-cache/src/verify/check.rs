@@ -40,10 +40,11 @@ impl BinaryCache {
         match file {
             Ok(()) => {}
             Err(StoreError::NarGone { path, location, .. }) => {
-                findings.push(match self.denied(&entry).await {
+                let denied = self.denied(&entry).await;
+                findings.push(match denied {
                     Some(error) => Finding::UnreadableNar { path, error },
                     None => Finding::MissingNar { path, location },
-                })
+                });
             }
             Err(
                 error @ (StoreError::Corrupt { .. }

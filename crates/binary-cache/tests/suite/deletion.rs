@@ -93,8 +93,10 @@ async fn what_is_no_nar_stays_whatever_a_narinfo_names() {
         let text = raw_text(&objects, &narinfo(&doomed)).await.replace(&nar, key);
         put_raw(&objects, &narinfo(&doomed), text).await;
         let before = keys(&objects).await;
-        let deleted =
-            plain(&objects).await.delete(&[doomed.info.path.clone()], DeleteOptions::default()).await;
+        let deleted = plain(&objects)
+            .await
+            .delete(std::slice::from_ref(&doomed.info.path), DeleteOptions::default())
+            .await;
         assert!(matches!(deleted.unwrap(), Deletion::Done { nars, .. } if nars.is_empty()), "{key}");
         let left: Vec<_> = before.into_iter().filter(|key| *key != narinfo(&doomed)).collect();
         assert_eq!(keys(&objects).await, left, "{key}");
@@ -113,8 +115,10 @@ async fn a_listing_that_makes_no_sense_is_none() {
         add(&open(&objects, options).await, &doomed).await;
         put_raw(&objects, &format!("{}.ls", doomed.info.path.hash_part()), nonsense).await;
         put_raw(&objects, "debuginfo/nonsense.debug", nonsense).await;
-        let deleted =
-            plain(&objects).await.delete(&[doomed.info.path.clone()], DeleteOptions::default()).await;
+        let deleted = plain(&objects)
+            .await
+            .delete(std::slice::from_ref(&doomed.info.path), DeleteOptions::default())
+            .await;
         let Deletion::Done { links, .. } = deleted.unwrap() else { panic!("refused") };
         assert_eq!(links, [format!("debuginfo/{build_id}.debug")]);
         assert_eq!(keys(&objects).await, ["debuginfo/nonsense.debug", "nix-cache-info"]);

@@ -73,8 +73,11 @@ async fn delete(library: &Sample, newcomer: &Sample, when: usize) -> (Deletion, 
     let listings = AtomicUsize::new(0);
     let busy: Arc<dyn ObjectStore> =
         Arc::new(Meanwhile { inner, newcomer: newcomer.clone(), when, listings });
-    let deleted =
-        plain(&busy).await.delete(&[library.info.path.clone()], DeleteOptions::default()).await.unwrap();
+    let deleted = plain(&busy)
+        .await
+        .delete(std::slice::from_ref(&library.info.path), DeleteOptions::default())
+        .await
+        .unwrap();
     (deleted, objects)
 }
 

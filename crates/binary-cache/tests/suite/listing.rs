@@ -270,3 +270,17 @@ async fn paths_that_are_not_spread_evenly_are_all_listed() {
         assert!(listed.most_open <= AT_ONCE + LEAVING_A_FOLDER, "{shape}: {} at once", listed.most_open);
     }
 }
+
+/// Whole narinfos, however few are kept in memory.
+#[tokio::test]
+async fn each_narinfo_of_a_whole_cache_is_read_once() {
+    let objects = memory();
+    for number in 0..20 {
+        add(&plain(&objects).await, &Sample::file(&format!("number-{number}"), &[number])).await;
+    }
+    let cache = open(&objects, BinaryCacheOptions { path_info_cache_size: 1, ..options() }).await;
+    let gets = cache.stats().gets();
+    let all: Vec<_> = cache.all_nar_infos().try_collect().await.unwrap();
+    assert!(all.len() == 20 && all.iter().all(|narinfo| narinfo.url.starts_with("nar/")), "{all:?}");
+    assert_eq!(cache.stats().gets() - gets, 20);
+}

@@ -38,7 +38,8 @@ async fn a_narinfo_that_is_listed_and_may_not_be_read_is_there() {
     let program = Sample::file("program", b"program").referring_to(&[&library]);
     let (objects, cache) = forbidden(&[&library, &program], narinfo(&program)).await;
     let before = keys(&objects).await;
-    let error = cache.delete(&[library.info.path.clone()], DeleteOptions::default()).await.unwrap_err();
+    let error =
+        cache.delete(std::slice::from_ref(&library.info.path), DeleteOptions::default()).await.unwrap_err();
     assert!(error.to_string().contains(&narinfo(&program)), "{error}");
     assert_eq!(keys(&objects).await, before);
     let infos = cache.all_nar_infos().try_collect::<Vec<_>>().await;
