@@ -176,13 +176,7 @@ impl BinaryCache {
     /// # Errors
     /// `Corrupt` for a narinfo that cannot be understood, `Backend` when it cannot be read.
     pub async fn nar_info(&self, path: &StorePath) -> Result<Option<NarInfo>, StoreError> {
-        Ok(self.entry(path).await?.map(|entry| {
-            let mut narinfo =
-                NarInfo::new(PathInfo::clone(&entry.info), entry.url.clone(), entry.compression.clone());
-            narinfo.file_hash = entry.file_hash;
-            narinfo.file_size = entry.file_size;
-            narinfo
-        }))
+        Ok(self.entry(path).await?.map(|entry| NarInfo::from(entry.as_ref())))
     }
 
     /// Requests and bytes so far.
@@ -216,6 +210,10 @@ impl Store for BinaryCache {
 
     async fn path_from_hash_part(&self, hash_part: &HashPart) -> Result<Option<StorePath>, StoreError> {
         Ok(self.entry_of(hash_part).await?.map(|entry| entry.info.path.clone()))
+    }
+
+    async fn path_of_listed(&self, hash_part: &HashPart) -> Result<Option<StorePath>, StoreError> {
+        Ok(self.listed_entry(hash_part).await?.map(|entry| entry.info.path.clone()))
     }
 
     async fn path_infos(&self, paths: &[StorePath]) -> Result<HashMap<StorePath, Arc<PathInfo>>, StoreError> {

@@ -15,6 +15,7 @@ use nars3_store_path::StorePath;
 use crate::BinaryCache;
 use crate::known::Entry;
 use crate::objects::{Download, Objects, undo_encoding};
+use crate::place::NarPlace;
 
 /// Why there is no such file in a path. The source of a `StoreError::Backend`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +51,7 @@ impl BinaryCache {
     /// verified.
     ///
     /// # Errors
-    /// `InvalidPath`; `Corrupt` for a listing or a NAR that cannot be understood, or has names that are no text.
+    /// `InvalidPath`; `Corrupt` for a NAR that cannot be understood, or has names that are no text.
     pub async fn listing(&self, path: &StorePath) -> Result<Listing, StoreError> {
         let entry = self.entry(path).await?.ok_or_else(|| self.invalid(path))?;
         if let Some(listing) = self.stored_listing(path).await? {
@@ -126,14 +127,16 @@ impl BinaryCache {
         };
         let contents = match node {
             Some((size, Some(offset))) if entry.compression == Compression::None && offset >= 8 => {
-                let extraction = extraction(&entry, self.nar_key_of(&entry)?);
-                self.fetch_range(&entry, extraction, offset, size).await?
+                let place = self.locate_nar(&entry).await?;
+                let extraction = extraction(&entry, place.name().to_owned());
+                self.fetch_range(&entry, &place, extraction, offset, size).await?
             }
             Some((size, Some(offset))) if entry.compression == Compression::Zstd && offset >= 8 => {
-                let key = self.nar_key_of(&entry)?;
-                match self.locate(&entry, &key, offset - 8..offset.saturating_add(size)).await? {
+                let place = self.locate_nar(&entry).await?;
+                match self.locate(&entry, &place, offset - 8..offset.saturating_add(size)).await? {
                     Some(located) => {
-                        self.fetch_frames(&entry, extraction(&entry, key), located, size).await?
+                        let extraction = extraction(&entry, place.name().to_owned());
+                        self.fetch_frames(&entry, &place, extraction, located, size).await?
                     }
                     None => self.search(entry, extraction).await?,
                 }
@@ -154,25 +157,36 @@ impl BinaryCache {
         Ok(NarStream::from_blocking(move |writer| extraction.search(download, writer)))
     }
 
+    /// The `.ls` of a path. One that makes no sense is as good as none, since the NAR says the same.
     async fn stored_listing(&self, path: &StorePath) -> Result<Option<Listing>, StoreError> {
-        let key = listing_key(path);
-        let Some(text) = self.objects.text(&key, self.objects.limits().document_size).await? else {
+        match self.read_listing(&listing_key(path)).await {
+            Err(error @ StoreError::Corrupt { .. }) => {
+                self.objects.warn(&format!("the NAR is read instead: {}", error.with_causes()));
+                Ok(None)
+            }
+            listing => listing,
+        }
+    }
+
+    async fn read_listing(&self, key: &str) -> Result<Option<Listing>, StoreError> {
+        let Some(text) = self.objects.text(key, self.objects.limits().document_size).await? else {
             return Ok(None);
         };
         let parsed = tokio::task::spawn_blocking(move || Listing::from_json(&text)).await;
         let listing = parsed.map_err(|error| self.objects.failed(format!("read '{key}'"), error))?;
-        listing.map(Some).map_err(|error| self.objects.corrupt(&key, error))
+        listing.map(Some).map_err(|error| self.objects.corrupt(key, error))
     }
 
     /// The frames that hold a file, and the eight bytes before it: its length, by which a listing of another NAR shows.
     async fn fetch_frames(
         &self,
         entry: &Entry,
+        place: &NarPlace,
         extraction: Extraction,
         located: Located,
         size: u64,
     ) -> Result<NarStream, StoreError> {
-        let download = self.objects.download(&extraction.key, Some(located.file)).await?;
+        let download = self.download_nar(place, Some(located.file)).await?;
         let download = download.ok_or_else(|| StoreError::NarGone {
             store: self.to_string(),
             path: entry.info.path.clone(),
@@ -185,12 +199,13 @@ impl BinaryCache {
     async fn fetch_range(
         &self,
         entry: &Entry,
+        place: &NarPlace,
         extraction: Extraction,
         offset: u64,
         size: u64,
     ) -> Result<NarStream, StoreError> {
         let range = offset - 8..offset.saturating_add(size);
-        let download = self.objects.download(&extraction.key, Some(range)).await?;
+        let download = self.download_nar(place, Some(range)).await?;
         let download = download.ok_or_else(|| StoreError::NarGone {
             store: self.to_string(),
             path: entry.info.path.clone(),

@@ -32,6 +32,16 @@ impl Entry {
     }
 }
 
+impl From<&Entry> for NarInfo {
+    fn from(entry: &Entry) -> Self {
+        let mut narinfo =
+            Self::new(PathInfo::clone(&entry.info), entry.url.clone(), entry.compression.clone());
+        narinfo.file_hash = entry.file_hash;
+        narinfo.file_size = entry.file_size;
+        narinfo
+    }
+}
+
 impl From<NarInfo> for Entry {
     fn from(narinfo: NarInfo) -> Self {
         Self {

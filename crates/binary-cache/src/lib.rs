@@ -50,7 +50,7 @@
 //! - What this process knows to be present is remembered, absence is not. Readers may be answered from a file that outlives
 //!   the process (`PathInfoCache`), absence included; a push never is.
 //! - Access denied means "no such object", as S3 answers without `s3:ListBucket`, and is told once as a warning; rejected
-//!   credentials are an error.
+//!   credentials are an error, and so is access denied to what a listing has just given.
 //!
 //! # Beyond the `Store` trait
 //!
@@ -71,7 +71,7 @@
 //! | `workers` | the few threads that compress what takes much memory |
 //! | `take_stored` | a large NAR that is kept as it is: its parts go out while it is read |
 //! | `publish` | references, signatures, the narinfo |
-//! | `send`, `location`, `unpack` | a NAR on its way out |
+//! | `send`, `location`, `place`, `unpack` | a NAR on its way out |
 //! | `send_file`, `take_file` | the same file on its way to another cache, never compressed again |
 //! | `server_copy` | the same file, copied by the server that holds both caches |
 //! | `files`, `seek`, `local_nars` | single files and listings |
@@ -96,6 +96,7 @@ mod logs;
 mod objects;
 mod options;
 mod path_info_cache;
+mod place;
 mod presence;
 mod publish;
 mod rate;

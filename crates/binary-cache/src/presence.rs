@@ -173,12 +173,38 @@ impl BinaryCache {
                 return Ok(None);
             }
         };
-        let entry = Arc::new(Entry::from(self.parse_narinfo(&key, hash_part, &text)?));
+        self.take_in(&key, hash_part, text).map(Some)
+    }
+
+    /// As `read_entry`, of a narinfo that a listing has just given: `None` if it has vanished since. One that may not be read
+    /// is an error, since it could say anything.
+    pub(crate) async fn read_listed(&self, hash_part: &HashPart) -> Result<Option<Arc<Entry>>, StoreError> {
+        let key = format!("{hash_part}.narinfo");
+        let limit = self.objects.limits().narinfo_size;
+        let Some(document) = self.objects.listed_document(&key, limit).await? else { return Ok(None) };
+        let text = self.objects.as_text(&key, document)?;
+        self.take_in(&key, hash_part, text).map(Some)
+    }
+
+    /// As `read_listed`, from memory or disk where they know it. That it was absent once says nothing against a listing.
+    pub(crate) async fn listed_entry(&self, hash_part: &HashPart) -> Result<Option<Arc<Entry>>, StoreError> {
+        if let Some(entry) = self.known.entry(hash_part) {
+            return Ok(Some(entry));
+        }
+        match self.entries_on_disk(vec![*hash_part]).await.remove(hash_part).flatten() {
+            Some(remembered) => Ok(Some(remembered)),
+            None => self.read_listed(hash_part).await,
+        }
+    }
+
+    /// Understands the text of a narinfo, and remembers it.
+    fn take_in(&self, key: &str, hash_part: &HashPart, text: String) -> Result<Arc<Entry>, StoreError> {
+        let entry = Arc::new(Entry::from(self.parse_narinfo(key, hash_part, &text)?));
         self.known.remember(Arc::clone(&entry));
         if let Some(remembered) = &self.objects.remembered {
             remembered.remember(hash_part, Some(text));
         }
-        Ok(Some(entry))
+        Ok(entry)
     }
 
     /// Forgets a path, in memory and on disk.

@@ -2,7 +2,7 @@
 //! (`realisations/`) and in that of later versions (`build-trace-v2/`).
 
 use bytes::Bytes;
-use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use futures::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
 use nars3_store_api::StoreError;
 use nars3_store_path::{
     AnyRealisation, BuildTraceEntry, BuildTraceKey, DrvOutput, Realisation, RealisedOutput,
@@ -45,6 +45,32 @@ impl BinaryCache {
         let both =
             self.objects.objects_below("realisations").chain(self.objects.objects_below("build-trace-v2"));
         both.try_filter_map(async |(key, _)| Ok(RealisedOutput::of_object_key(&key))).boxed()
+    }
+
+    /// All realisations of the cache, in both forms, as many at once as the limits allow. One that vanishes meanwhile is left
+    /// out; one that cannot be read or understood comes as its error.
+    pub(crate) fn all_realisations(
+        &self,
+    ) -> impl Stream<Item = Result<(RealisedOutput, Result<AnyRealisation, StoreError>), StoreError>> + Send + '_
+    {
+        let at_once = self.objects.limits().concurrent_requests.max(1);
+        self.realised_outputs()
+            .map_ok(async |output| {
+                let realisation = self.read_listed_realisation(&output).await.transpose();
+                Ok(realisation.map(|realisation| (output, realisation)))
+            })
+            .try_buffer_unordered(at_once)
+            .try_filter_map(async |found| Ok(found))
+    }
+
+    async fn read_listed_realisation(
+        &self,
+        output: &RealisedOutput,
+    ) -> Result<Option<AnyRealisation>, StoreError> {
+        let key = output.object_key();
+        let limit = self.objects.limits().document_size;
+        let Some(document) = self.objects.listed_document(&key, limit).await? else { return Ok(None) };
+        self.understand_realisation(output, &key, &document.body).map(Some)
     }
 
     /// Adds a realisation, in its form, signed by the keys of this cache in addition. One that is here already gets the
@@ -94,12 +120,21 @@ impl BinaryCache {
         let Some(document) = self.objects.document(&key, self.objects.limits().document_size).await? else {
             return Ok(None);
         };
-        let text = std::str::from_utf8(&document.body).map_err(|error| self.objects.corrupt(&key, error))?;
-        let form = match output {
-            RealisedOutput::ByHash(id) => AnyRealisation::ByHash(self.parse_realisation(id, &key, text)?),
-            RealisedOutput::ByPath(id) => AnyRealisation::ByPath(self.parse_build_trace(id, &key, text)?),
-        };
+        let form = self.understand_realisation(output, &key, &document.body)?;
         Ok(Some((form, Mode::IfUnchanged(document.version))))
+    }
+
+    fn understand_realisation(
+        &self,
+        output: &RealisedOutput,
+        key: &str,
+        body: &[u8],
+    ) -> Result<AnyRealisation, StoreError> {
+        let text = std::str::from_utf8(body).map_err(|error| self.objects.corrupt(key, error))?;
+        match output {
+            RealisedOutput::ByHash(id) => self.parse_realisation(id, key, text).map(AnyRealisation::ByHash),
+            RealisedOutput::ByPath(id) => self.parse_build_trace(id, key, text).map(AnyRealisation::ByPath),
+        }
     }
 
     fn print_realisation(&self, key: &str, realisation: &AnyRealisation) -> Result<Bytes, StoreError> {

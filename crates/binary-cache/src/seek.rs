@@ -9,24 +9,25 @@ use nars3_store_api::StoreError;
 
 use crate::BinaryCache;
 use crate::known::Entry;
+use crate::place::NarPlace;
 
 /// Bytes of a NAR in each frame, as files are written here and by newer Nix.
 const FRAME: u64 = 16 * 1024 * 1024;
 
 impl BinaryCache {
-    /// Where `content`, a part of the NAR, is in the file at `key`: one small request. `None` where the file has no table,
+    /// Where `content`, a part of the NAR, is in the file at `place`: one small request. `None` where the file has no table,
     /// or nothing would be gained.
     pub(crate) async fn locate(
         &self,
         entry: &Entry,
-        key: &str,
+        place: &NarPlace,
         content: Range<u64>,
     ) -> Result<Option<Located>, StoreError> {
         let frames = entry.info.nar_size.div_ceil(FRAME);
         let Some(file_size) = entry.file_size.filter(|_| frames > 1) else { return Ok(None) };
         let length = SeekTable::length(frames);
         let Some(start) = file_size.checked_sub(length) else { return Ok(None) };
-        let Some(download) = self.objects.download(key, Some(start..file_size)).await? else {
+        let Some(download) = self.download_nar(place, Some(start..file_size)).await? else {
             return Ok(None);
         };
         if download.object_size != file_size {
@@ -36,7 +37,7 @@ impl BinaryCache {
             let mut end = Vec::new();
             download.body.take(length).read_to_end(&mut end).map(|_| end)
         });
-        let reading = || format!("read the end of '{key}'");
+        let reading = || format!("read the end of '{}'", place.name());
         let read: io::Result<Vec<u8>> = read.await.map_err(|error| self.objects.failed(reading(), error))?;
         let end = read.map_err(|error| self.objects.failed(reading(), error))?;
         let table = SeekTable::parse(&end, file_size).filter(|table| table.content() == entry.info.nar_size);

@@ -10,8 +10,9 @@ use nars3_store_path::{Hash, Hasher, StorePath};
 
 use crate::BinaryCache;
 use crate::known::Entry;
-use crate::location::{LocationError, object_key, without_query};
+use crate::location::{object_key, without_query};
 use crate::objects::{Download, FileHere, Objects, SMALL_BODY, Turn, undo_encoding};
+use crate::place::NarPlace;
 
 impl BinaryCache {
     /// The NAR of a path. Its first byte is on its way when this returns, so a NAR that is gone is told at once; but for a
@@ -100,30 +101,26 @@ impl BinaryCache {
 
     async fn fetch_file(&self, entry: &Entry) -> Result<(String, Download), StoreError> {
         let path = &entry.info.path;
-        let (key, found) = match (object_key(self.objects.uri(), &entry.url), &self.elsewhere) {
-            (Err(LocationError::OtherOrigin { url }), Some(elsewhere)) => {
-                let reading = || format!("read '{}'", without_query(&url));
-                let opened = elsewhere.open(&url).await;
-                let (store, place) = opened.map_err(|error| self.objects.failed(reading(), error))?;
-                let name = without_query(&url).to_owned();
-                let found = self.objects.download_from(store, place, &name, None).await?;
-                (name, found)
-            }
-            _ => {
-                let key = self.nar_key_of(entry)?;
-                let is_small = entry.file_size.is_some_and(|size| size <= SMALL_BODY);
-                let turn = if is_small { Some(self.objects.turn().await) } else { None };
-                let found = self.objects.download(&key, None).await?;
-                turn.iter().for_each(Turn::answered);
-                (key, found)
-            }
-        };
+        let place = self.locate_nar(entry).await?;
+        let is_small =
+            matches!(place, NarPlace::Here(_)) && entry.file_size.is_some_and(|size| size <= SMALL_BODY);
+        let turn = if is_small { Some(self.objects.turn().await) } else { None };
+        let found = self.download_nar(&place, None).await?;
+        turn.iter().for_each(Turn::answered);
+        let key = place.name().to_owned();
         let Some(download) = found else {
             self.forget(path);
             return Err(StoreError::NarGone { store: self.to_string(), path: path.clone(), location: key });
         };
         ensure_size(&self.objects, path, &key, entry.file_size, &download)?;
         Ok((key, download))
+    }
+
+    /// The key of the file that a narinfo may name: as `nar_key_of`, and where the URL leads elsewhere, that of the file of
+    /// this cache that it could be by another name of the server. For those who must not take it for nobody's.
+    pub(crate) fn file_named_by(&self, entry: &Entry) -> Option<String> {
+        let other_name = || Some(format!("nar/{}", without_query(&entry.url).rsplit_once("/nar/")?.1));
+        self.nar_key_of(entry).ok().or_else(other_name)
     }
 
     /// The key of the file of a path.

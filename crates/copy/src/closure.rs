@@ -21,6 +21,40 @@ pub async fn closure(
     Ok(walk.infos)
 }
 
+/// The closures of some roots, as far as there are any.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Closures {
+    /// The path infos of all roots whose closures are complete, and of what they refer to, each once.
+    pub infos: Vec<Arc<PathInfo>>,
+    /// The other roots, and what they lack.
+    pub incomplete: Vec<(StorePath, CopyError)>,
+}
+
+/// As `closure` of each of `roots`, but all are walked at once, and each path is asked for once: one that lacks something
+/// does not stand in the way of the others.
+pub async fn closures(store: &dyn Store, roots: &[StorePath]) -> Result<Closures, CopyError> {
+    let walk = walk(store, roots, true, &HashSet::new(), true).await?;
+    let incomplete = walk.incomplete();
+    let (unsound, sound): (Vec<_>, Vec<_>) = roots.iter().partition(|root| incomplete.contains_key(root));
+    let infos: HashMap<&StorePath, &Arc<PathInfo>> =
+        walk.infos.iter().map(|info| (&info.path, info)).collect();
+    let mut open = sound;
+    let mut reached: HashSet<&StorePath> = open.iter().copied().collect();
+    while let Some(path) = open.pop() {
+        let Some(info) = infos.get(path) else { continue };
+        open.extend(info.references.iter().filter(|reference| reached.insert(reference)));
+    }
+    let lacks = |root: &StorePath| {
+        let (hole, referrer) = incomplete.get(root)?;
+        Some((root.clone(), missing(store, (*hole).clone(), *referrer)))
+    };
+    Ok(Closures {
+        incomplete: unsound.into_iter().filter_map(lacks).collect(),
+        infos: walk.infos.iter().filter(|info| reached.contains(&info.path)).cloned().collect(),
+    })
+}
+
 /// A closure, and how it was reached.
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
@@ -39,8 +73,31 @@ impl Walk {
     pub(crate) fn ensure_complete(&self, store: &dyn Store) -> Result<(), CopyError> {
         match self.holes.first() {
             None => Ok(()),
-            Some(path) => Err(missing(store, path.clone(), &self.referrers)),
+            Some(path) => Err(missing(store, path.clone(), self.referrers.get(path))),
         }
+    }
+
+    /// The paths that are missing, and those that refer to them, directly or not: which one each lacks, and who refers to
+    /// that, unless it is the path itself.
+    fn incomplete(&self) -> HashMap<&StorePath, (&StorePath, Option<&StorePath>)> {
+        let mut by: HashMap<&StorePath, Vec<&StorePath>> = HashMap::new();
+        for info in &self.infos {
+            for reference in &info.references {
+                by.entry(reference).or_default().push(&info.path);
+            }
+        }
+        let mut incomplete: HashMap<_, _> = self.holes.iter().map(|hole| (hole, (hole, None))).collect();
+        let mut open: Vec<&StorePath> = self.holes.iter().collect();
+        while let Some(path) = open.pop() {
+            let Some(&(hole, referrer)) = incomplete.get(path) else { continue };
+            for referring in by.get(path).into_iter().flatten().copied() {
+                if !incomplete.contains_key(referring) {
+                    incomplete.insert(referring, (hole, Some(referrer.unwrap_or(referring))));
+                    open.push(referring);
+                }
+            }
+        }
+        incomplete
     }
 }
 
@@ -83,8 +140,8 @@ pub(crate) async fn walk(
     Ok(walk)
 }
 
-fn missing(store: &dyn Store, path: StorePath, referrers: &HashMap<StorePath, StorePath>) -> CopyError {
-    match referrers.get(&path) {
+fn missing(store: &dyn Store, path: StorePath, referrer: Option<&StorePath>) -> CopyError {
+    match referrer {
         Some(referrer) => {
             CopyError::IncompleteSource { source_store: store.to_string(), referrer: referrer.clone(), path }
         }
@@ -134,5 +191,32 @@ mod tests {
         );
         let error = closure(&store, &[path("nowhere")], true).await.unwrap_err();
         assert!(matches!(error, CopyError::Store(StoreError::InvalidPath { .. })), "{error}");
+    }
+
+    #[tokio::test]
+    async fn closures_are_walked_at_once_and_each_is_complete_or_told() {
+        let store = MemoryStore::new("source");
+        store.insert("sound", &["shared", "sound"]);
+        store.insert("deep", &["holed", "shared"]);
+        store.insert("holed", &["hole", "only"]);
+        store.insert("shared", &[]);
+        store.insert("only", &[]);
+        let roots = ["deep", "sound", "nowhere", "holed"].map(path);
+        let found = closures(&store, &roots).await.unwrap();
+        let mut names: Vec<_> = found.infos.iter().map(|info| info.path.name()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["shared", "sound"], "nothing that only what is incomplete refers to");
+        let lacking: Vec<_> = found.incomplete.iter().map(|(root, _)| root.name()).collect();
+        assert_eq!(lacking, ["deep", "nowhere", "holed"]);
+        for (root, error) in &found.incomplete {
+            match error {
+                CopyError::IncompleteSource { referrer, path: hole, .. } => {
+                    assert!(*hole == path("hole") && *referrer == path("holed"), "{root}: {error}");
+                }
+                CopyError::Store(StoreError::InvalidPath { path: itself, .. }) => assert_eq!(itself, root),
+                other => panic!("{other}"),
+            }
+        }
+        assert!(closures(&store, &[]).await.unwrap().infos.is_empty());
     }
 }

@@ -47,7 +47,7 @@ mod state;
 mod test_store;
 mod transfer;
 
-pub use closure::closure;
+pub use closure::{Closures, closure, closures};
 pub use error::{CopyError, FailedPath};
 pub use options::{CopyOptions, Report};
 pub use pipeline::{copy, execute};

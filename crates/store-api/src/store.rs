@@ -111,6 +111,12 @@ pub trait Store: fmt::Debug + fmt::Display + Send + Sync {
     /// The full path whose hash part is `hash_part`; `None` if there is none.
     async fn path_from_hash_part(&self, hash_part: &HashPart) -> Result<Option<StorePath>, StoreError>;
 
+    /// As `path_from_hash_part`, of one that `list` has just given; `None` if it has vanished since. A store that cannot tell
+    /// "denied" from "not there" can here, and overrides this.
+    async fn path_of_listed(&self, hash_part: &HashPart) -> Result<Option<StorePath>, StoreError> {
+        self.path_from_hash_part(hash_part).await
+    }
+
     /// What the store knows of each of `paths`; those that are not valid are left out. Stores with a cheaper way than
     /// one query a path override this.
     async fn path_infos(&self, paths: &[StorePath]) -> Result<HashMap<StorePath, Arc<PathInfo>>, StoreError> {

@@ -262,6 +262,65 @@ fn nothing_goes_from_a_cache_that_cannot_be_understood() -> Result<()> {
     Ok(())
 }
 
+/// Nor is one that may not be read: the server says that it is there.
+#[test]
+fn nothing_goes_while_a_narinfo_is_denied() -> Result<()> {
+    let cache = Cache::in_bucket()?;
+    let bucket = cache.bucket()?;
+    let key = narinfo_key(&cache.program);
+    let proxy = FaultProxy::start(cache.setup.server.endpoint())?;
+    let denied = key.clone();
+    proxy.inject(
+        usize::MAX,
+        move |request| request.target.split('?').next().is_some_and(|path| path.ends_with(&denied)),
+        Fault::Answer(Answer::error(403, "AccessDenied")),
+    );
+    let url = bucket.url_at(proxy.endpoint(), "");
+    let before = cache.objects()?;
+    for path in [&cache.library, &cache.other] {
+        let said = cache.setup.nars3.run(["store", "delete", "--store", &url, path])?.refusal()?;
+        assert!(said.contains(&key) && said.contains("AccessDenied"), "{said}");
+    }
+    assert_eq!(cache.objects()?, before);
+    for more in [&[][..], &["--json"], &["--recursive"]] {
+        let arguments = [&["path-info", "--all", "--store", &url][..], more].concat();
+        let said = cache.setup.nars3.run(arguments)?.refusal()?;
+        assert!(said.contains(&key), "{more:?}: {said}");
+    }
+    let verify = ["store", "verify", "--all", "--no-trust", "--store", &url];
+    let finished = cache.setup.nars3.run(verify)?;
+    assert_eq!(finished.status.code(), Some(4), "{finished}");
+    let nar = cache.nar(&cache.program)?;
+    for line in [format!("unreadable-narinfo: {key}: "), format!("uncertain-orphan-nar: {nar}: ")] {
+        assert!(finished.stdout.contains(&line), "{line}: {finished}");
+    }
+    Ok(())
+}
+
+/// A NAR that may not be read is not missing, and the rest is checked all the same.
+#[test]
+fn a_nar_that_is_denied_is_one_finding_among_others() -> Result<()> {
+    let cache = Cache::in_bucket()?;
+    let bucket = cache.bucket()?;
+    let nar = cache.nar(&cache.other)?;
+    bucket.put(&cache.nar(&cache.program)?, b"torn")?;
+    let proxy = FaultProxy::start(cache.setup.server.endpoint())?;
+    let denied = nar.clone();
+    proxy.inject(
+        usize::MAX,
+        move |request| request.target.split('?').next().is_some_and(|path| path.ends_with(&denied)),
+        Fault::Answer(Answer::error(403, "AccessDenied")),
+    );
+    let verify = ["store", "verify", "--all", "--no-trust", "--store", &bucket.url_at(proxy.endpoint(), "")];
+    let finished = cache.setup.nars3.run(verify)?;
+    assert_eq!(finished.status.code(), Some(1 | 4), "{finished}");
+    for line in [format!("unreadable-nar: {}: ", cache.other), format!("corrupt-nar: {}: ", cache.program)] {
+        assert!(finished.stdout.contains(&line), "{line}: {finished}");
+    }
+    assert!(finished.stdout.contains("4 paths checked, 2 findings"), "{finished}");
+    Ok(())
+}
+
 /// Wherever a deletion breaks off, no narinfo is left without its NAR, and none that refers to what is gone.
 #[test]
 fn the_narinfos_go_before_the_nars_and_referrers_before_what_they_refer_to() -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nars3_tests::audit::audit;
@@ -78,16 +78,56 @@ fn nothing_is_wrong(nars3: &Nars3, url: &str, more: &[&str]) -> Result<usize> {
     Ok(usize::try_from(report["paths"].as_u64().context("no count")?)?)
 }
 
-/// Two writers at once, of which one is killed after some time, and a reader that looks all the while. Gives how many
-/// paths were visible when everything was over.
-fn round(
-    machines: &[Nars3; 3],
-    programs: &Programs,
-    bucket: &Bucket,
-    delay: Option<Duration>,
-) -> Result<usize> {
+/// A reader that comes now: what it sees of the programs, it gets as a whole. Gives how many of them it has got.
+fn what_is_seen_can_be_had(reader: &Nars3, programs: &Programs, url: &str) -> Result<usize> {
+    let scratch = tempfile::Builder::new().prefix("nars3-scratch-").tempdir()?;
+    let target = format!("file://{}", scratch.path().display());
+    let mut had = 0;
+    for program in [&programs.first, &programs.second] {
+        // Not what it remembers: it has looked before.
+        if !reader.run(["path-info", "--refresh", "--store", url, program])?.status.success() {
+            continue;
+        }
+        reader
+            .run(["copy", "--refresh", "--from", url, "--to", &target, "--no-check-sigs", program])?
+            .success()?;
+        nothing_is_wrong(reader, &target, &[])?;
+        had += 1;
+    }
+    Ok(had)
+}
+
+/// When the first of two writers is killed.
+#[derive(Clone, Copy, Debug)]
+enum Kill {
+    Never,
+    /// As soon as there is a NAR in the bucket: long before the end.
+    AtTheFirstNar,
+    After(Duration),
+}
+
+impl Kill {
+    fn wait(self, bucket: &Bucket) -> Result<()> {
+        match self {
+            Self::Never => {}
+            Self::AtTheFirstNar => {
+                let begun = Instant::now();
+                while !bucket.keys()?.iter().any(|key| key.starts_with("nar/")) {
+                    ensure!(begun.elapsed() < Duration::from_secs(60), "two pushes have sent no NAR");
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+            Self::After(delay) => std::thread::sleep(delay),
+        }
+        Ok(())
+    }
+}
+
+/// Two writers at once, of which one may be killed, and two readers all the while: one looks at everything, one takes what it
+/// sees. Gives how many paths were visible when everything was over.
+fn round(machines: &[Nars3; 4], programs: &Programs, bucket: &Bucket, kill: Kill) -> Result<usize> {
     let url = bucket.url("compression=zstd&write-nar-listing=true");
-    let [first, second, reader] = machines;
+    let [first, second, reader, taker] = machines;
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let reading = scope.spawn(|| -> Result<()> {
@@ -96,32 +136,41 @@ fn round(
             }
             Ok(())
         });
+        let taking = scope.spawn(|| -> Result<()> {
+            while !over.load(Ordering::Relaxed) {
+                what_is_seen_can_be_had(taker, programs, &url)?;
+            }
+            // The second writer has come to its end.
+            let had = what_is_seen_can_be_had(taker, programs, &url)?;
+            ensure!(had > 0, "nothing of what was pushed can be had");
+            Ok(())
+        });
         let writing = || -> Result<()> {
             let mut killed = push(first, &url, &programs.first)?;
             let other = push(second, &url, &programs.second)?;
-            match delay {
-                Some(delay) => {
-                    std::thread::sleep(delay);
-                    // SIGKILL: nothing can be tidied up.
-                    killed.kill()?;
-                    killed.wait()?;
-                }
-                None => finished(killed)?,
+            if matches!(kill, Kill::Never) {
+                finished(killed)?;
+            } else {
+                kill.wait(bucket)?;
+                // SIGKILL: nothing can be tidied up.
+                killed.kill()?;
+                killed.wait()?;
             }
             finished(other)
         };
         let written = writing();
         over.store(true, Ordering::Relaxed);
         let read = reading.join().unwrap_or_else(|_| anyhow::bail!("the reader panicked"));
-        written.and(read)
+        let taken = taking.join().unwrap_or_else(|_| anyhow::bail!("the taker panicked"));
+        written.and(read).and(taken)
     })?;
     audit(bucket)?;
     nothing_is_wrong(reader, &url, &[])
 }
 
-fn machines(setup: &Setup) -> Result<[Nars3; 3]> {
+fn machines(setup: &Setup) -> Result<[Nars3; 4]> {
     let one = || Nars3::for_server(&setup.server);
-    Ok([one()?, one()?, one()?])
+    Ok([one()?, one()?, one()?, one()?])
 }
 
 #[test]
@@ -129,7 +178,7 @@ fn two_writers_of_overlapping_closures_and_a_reader_meet() -> Result<()> {
     let Some(nix) = Nix::find() else { return Ok(()) };
     let setup = Setup::new()?;
     let programs = build(&nix)?;
-    assert_eq!(round(&machines(&setup)?, &programs, &setup.bucket, None)?, programs.count);
+    assert_eq!(round(&machines(&setup)?, &programs, &setup.bucket, Kill::Never)?, programs.count);
     assert!(audit(&setup.bucket)?.orphans.is_empty());
     Ok(())
 }
@@ -144,9 +193,12 @@ fn a_writer_that_is_killed_at_any_moment_leaves_a_valid_cache() -> Result<()> {
     let mut unfinished = 0;
     for number in 0..if full { 100 } else { 5 } {
         let bucket = setup.server.fresh_bucket()?;
-        let delay = Duration::from_millis(random_below(1_500));
-        let visible = round(&machines, &programs, &bucket, Some(delay))
-            .with_context(|| format!("kill {number}, after {} ms", delay.as_millis()))?;
+        let kill = match number {
+            0 => Kill::AtTheFirstNar,
+            _ => Kill::After(Duration::from_millis(random_below(1_500))),
+        };
+        let visible =
+            round(&machines, &programs, &bucket, kill).with_context(|| format!("kill {number}, {kill:?}"))?;
         unfinished += usize::from(visible < programs.count);
         // The next push goes on from there.
         let url = bucket.url("compression=zstd&write-nar-listing=true");
@@ -157,5 +209,6 @@ fn a_writer_that_is_killed_at_any_moment_leaves_a_valid_cache() -> Result<()> {
         }
     }
     println!("{unfinished} pushes were killed before their end");
+    assert!(unfinished > 0, "no push was killed before its end: nothing was tested");
     Ok(())
 }

@@ -2,9 +2,11 @@
 //! 2.29 prints.
 
 use anyhow::{Context, Result, ensure};
+use nars3_tests::faults::FaultProxy;
 use serde_json::{Map, Value};
 
 use crate::ends::{End, Kind, World};
+use crate::setup::Setup;
 
 /// A store for both: nars3 reads a bucket by S3, and Nix by HTTP.
 struct Asked<'a> {
@@ -160,5 +162,25 @@ fn a_path_that_is_not_there_is_an_error_but_in_json() -> Result<()> {
         );
         assert!(ours.refusal()?.contains("-absent' is not valid"));
     }
+    Ok(())
+}
+
+/// In JSON, the files are in it: that is no reason to read narinfos twice, however few are kept in memory.
+#[test]
+fn each_narinfo_of_a_whole_cache_is_read_once() -> Result<()> {
+    let setup = Setup::new()?;
+    let url = setup.bucket.url("");
+    for number in 0..8 {
+        let file = setup.nars3.work().join(format!("file-{number}"));
+        std::fs::write(&file, format!("{number}\n"))?;
+        setup.nars3.run(["add", "--to", &url, &file.to_string_lossy()])?.success()?;
+    }
+    let proxy = FaultProxy::start(setup.server.endpoint())?;
+    let url = setup.bucket.url_at(proxy.endpoint(), "path-info-cache-size=1");
+    let said = setup.nars3.run(["path-info", "--refresh", "--all", "--json", "--store", &url])?.success()?;
+    assert_eq!(said.matches("\"url\":\"nar/").count(), 8, "{said}");
+    let seen = proxy.seen();
+    let narinfos = seen.iter().filter(|seen| seen.request.target.contains(".narinfo"));
+    assert_eq!(narinfos.count(), 8);
     Ok(())
 }

@@ -188,3 +188,20 @@ fn what_an_upstream_has_is_no_dangling_reference() -> Result<()> {
     assert_eq!(pair.found(&["--recursive", "--upstream", &upstream, app])?, (0, vec![]));
     Ok(())
 }
+
+/// What the source lacks is told, and does not stand in the way of the rest.
+#[test]
+fn what_can_be_repaired_is_although_the_source_lacks_something() -> Result<()> {
+    let Some(pair) = Pair::new("compression=zstd")? else { return Ok(()) };
+    let source = &pair.pushed.setup.bucket;
+    for name in ["-library", "-odd"] {
+        pair.copy.delete(&narinfo_key(pair.path(name)?))?;
+    }
+    source.delete(&narinfo_key(pair.path("-odd")?))?;
+    let finished = pair.verify(&["--all", "--repair-from", &source.url("")])?;
+    assert_eq!(finished.status.code(), Some(4), "{finished}");
+    assert!(finished.stdout.contains(&format!("repaired: {}", pair.path("-library")?)), "{finished}");
+    let odd = pair.path("-odd")?.trim_start_matches("/nix/store/");
+    assert!(finished.stderr.contains(&format!("'{odd}' cannot be repaired: ")), "{finished}");
+    Ok(())
+}

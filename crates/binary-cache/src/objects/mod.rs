@@ -205,6 +205,24 @@ impl Objects {
         key: &str,
         limit: u64,
     ) -> Result<Result<Document, Absence>, StoreError> {
+        self.read(key, limit, false).await
+    }
+
+    /// As `document`, of a key that a listing has just given: it is there, so access denied is an error.
+    pub(crate) async fn listed_document(
+        &self,
+        key: &str,
+        limit: u64,
+    ) -> Result<Option<Document>, StoreError> {
+        Ok(self.read(key, limit, true).await?.ok())
+    }
+
+    async fn read(
+        &self,
+        key: &str,
+        limit: u64,
+        is_listed: bool,
+    ) -> Result<Result<Document, Absence>, StoreError> {
         let path = self.path(key)?;
         let turn = self.turn().await;
         self.stats.count_get();
@@ -212,6 +230,9 @@ impl Objects {
         let found = match self.store.get_opts(&path, GetOptions::default()).await {
             Ok(found) => found,
             Err(error) => {
+                if is_listed && answer(&error) == Answer::Denied {
+                    return Err(self.failed(reading(), error));
+                }
                 self.settle_denial(key, &error).await;
                 match self.absence(key, &error) {
                     Some(absence) => {
@@ -255,6 +276,29 @@ impl Objects {
         self.stats.count_get();
         let found = self.store.get_opts(&path, GetOptions::default()).await;
         found.map(|_| ()).map_err(|error| self.failed(format!("read '{key}'"), error))
+    }
+
+    /// Why `key` cannot be read, if it is not for want of such an object.
+    pub(crate) async fn denial(&self, key: &str) -> Option<StoreError> {
+        let path = self.path(key).ok()?;
+        self.denial_from(self.store.as_ref(), &path, key).await
+    }
+
+    /// As `denial`, in another object store than the cache's own. `name` is what messages call the object.
+    pub(crate) async fn denial_from(
+        &self,
+        store: &dyn ObjectStore,
+        path: &Path,
+        name: &str,
+    ) -> Option<StoreError> {
+        let _turn = self.turn().await;
+        self.stats.count_get();
+        match store.get_opts(path, GetOptions::default()).await {
+            Err(error) if answer(&error) != Answer::Missing => {
+                Some(self.failed(format!("read '{name}'"), error))
+            }
+            _ => None,
+        }
     }
 
     /// What a HEAD request says of `key`; `None` if there is no such object.

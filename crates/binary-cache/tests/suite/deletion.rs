@@ -1,11 +1,11 @@
 //! Deletion: what goes, what stays, and in which order.
 
-use nars3_binary_cache::Deletion;
+use nars3_binary_cache::{DeleteOptions, Deletion};
 use nars3_compression::Compression;
 use nars3_store_api::{Store, StoreError};
 use nars3_store_path::{Algorithm, Hash, StorePath};
 
-use crate::support::{Sample, add, compressed_by, fetch, keys, memory, open, plain};
+use crate::support::{Sample, add, compressed_by, fetch, keys, memory, open, plain, put_raw, raw_text};
 
 fn file_name(hash_of: &[u8]) -> String {
     Hash::digest(Algorithm::Sha256, hash_of).nix32_digest()
@@ -23,9 +23,7 @@ async fn deletion_respects_referrers_and_shared_nars() {
         add(&cache, sample).await;
     }
     let delete = async |path: &StorePath, referrers, dry_run| {
-        cache
-            .delete(std::slice::from_ref(path), nars3_binary_cache::DeleteOptions { referrers, dry_run })
-            .await
+        cache.delete(std::slice::from_ref(path), DeleteOptions { referrers, dry_run }).await
     };
     let refused = delete(&library.info.path, false, false).await.unwrap();
     let pair = (program.info.path.clone(), library.info.path.clone());
@@ -36,6 +34,7 @@ async fn deletion_respects_referrers_and_shared_nars() {
         paths: vec![program.info.path.clone(), library.info.path.clone()],
         nars: vec![format!("nar/{}.nar", file_name(&program.nar))],
         links: Vec::new(),
+        realisations: Vec::new(),
     };
     assert_eq!(delete(&library.info.path, true, true).await.unwrap(), expected);
     assert_eq!(keys(&objects).await, before, "a dry run changes nothing");
@@ -65,10 +64,7 @@ async fn deletion_takes_the_links_into_its_nar_along() {
         }
         let key = format!("debuginfo/{mine}.debug");
         let delete = async |path: &StorePath| {
-            cache
-                .delete(std::slice::from_ref(path), nars3_binary_cache::DeleteOptions::default())
-                .await
-                .unwrap()
+            cache.delete(std::slice::from_ref(path), DeleteOptions::default()).await.unwrap()
         };
         let Deletion::Done { links, .. } = delete(&twin.info.path).await else { panic!("refused") };
         assert_eq!(links, Vec::<String>::new(), "the NAR is still there");
@@ -76,6 +72,56 @@ async fn deletion_takes_the_links_into_its_nar_along() {
         assert_eq!(links, std::slice::from_ref(&key));
         let left = keys(&objects).await;
         assert!(!left.contains(&key) && left.contains(&format!("debuginfo/{others}.debug")), "{left:?}");
+    }
+}
+
+/// What a narinfo names for its NAR goes along only if it can be one.
+#[tokio::test]
+async fn what_is_no_nar_stays_whatever_a_narinfo_names() {
+    let narinfo = |sample: &Sample| format!("{}.narinfo", sample.info.path.hash_part());
+    let other = Sample::file("other", b"other");
+    for key in ["nix-cache-info", &narinfo(&other), "log/some.drv", "debuginfo/x.debug", "top.nar"] {
+        let objects = memory();
+        let doomed = Sample::file("doomed", b"doomed");
+        for sample in [&doomed, &other] {
+            add(&plain(&objects).await, sample).await;
+        }
+        for aside in ["log/some.drv", "debuginfo/x.debug", "top.nar"] {
+            put_raw(&objects, aside, "x").await;
+        }
+        let nar = format!("nar/{}.nar", file_name(&doomed.nar));
+        let text = raw_text(&objects, &narinfo(&doomed)).await.replace(&nar, key);
+        put_raw(&objects, &narinfo(&doomed), text).await;
+        let before = keys(&objects).await;
+        let deleted = plain(&objects)
+            .await
+            .delete(std::slice::from_ref(&doomed.info.path), DeleteOptions::default())
+            .await;
+        assert!(matches!(deleted.unwrap(), Deletion::Done { nars, .. } if nars.is_empty()), "{key}");
+        let left: Vec<_> = before.into_iter().filter(|key| *key != narinfo(&doomed)).collect();
+        assert_eq!(keys(&objects).await, left, "{key}");
+    }
+}
+
+/// Nobody could find what a listing of nonsense would tell; the links are found as without one.
+#[tokio::test]
+async fn a_listing_that_makes_no_sense_is_none() {
+    let build_id = "ab".repeat(20);
+    for nonsense in [&b"{"[..], b"\xff\xfe"] {
+        let objects = memory();
+        let mut options = compressed_by(Compression::None);
+        options.cache.index_debug_info = true;
+        let doomed = with_debug_info("doomed", &[&build_id]);
+        add(&open(&objects, options).await, &doomed).await;
+        put_raw(&objects, &format!("{}.ls", doomed.info.path.hash_part()), nonsense).await;
+        put_raw(&objects, "debuginfo/nonsense.debug", nonsense).await;
+        let deleted = plain(&objects)
+            .await
+            .delete(std::slice::from_ref(&doomed.info.path), DeleteOptions::default())
+            .await;
+        let Deletion::Done { links, .. } = deleted.unwrap() else { panic!("refused") };
+        assert_eq!(links, [format!("debuginfo/{build_id}.debug")]);
+        assert_eq!(keys(&objects).await, ["debuginfo/nonsense.debug", "nix-cache-info"]);
     }
 }
 

@@ -25,7 +25,7 @@ use crate::support::*;
 
 /// What fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+pub(crate) enum Fault {
     /// Bodies of NARs break with an error after this many bytes.
     BreakAfter(usize),
     /// Bodies of NARs end without an error after this many bytes.
@@ -46,19 +46,19 @@ enum Fault {
     DieAfter(u64),
     /// Every read is answered with 403 and this code.
     Denied(&'static str),
+    /// Reads of keys that end so are answered with 403.
+    Forbidden(&'static str),
     /// Reads of what is not there are answered with 403 and this code.
     Unlistable(&'static str),
     /// Listings are answered with 403.
     List,
-    /// Reads of narinfos are answered with 403, and listings are not.
-    Hidden,
     /// New narinfos wait for one another, so that two arrive at the same time.
     Meeting,
 }
 
 /// Memory, with a fault.
 #[derive(Debug)]
-struct Faulty {
+pub(crate) struct Faulty {
     inner: InMemory,
     fault: Fault,
     writes: AtomicU64,
@@ -73,7 +73,7 @@ impl Faulty {
         Self::over(InMemory::new(), fault)
     }
 
-    fn over(inner: InMemory, fault: Fault) -> Arc<Self> {
+    pub(crate) fn over(inner: InMemory, fault: Fault) -> Arc<Self> {
         Arc::new(Self {
             inner,
             fault,
@@ -137,7 +137,9 @@ impl ObjectStore for Faulty {
             let source = format!("<Code>{code}</Code>").into();
             return Err(Error::PermissionDenied { path: path.to_string(), source });
         }
-        if self.fault == Fault::Hidden && path.as_ref().ends_with(".narinfo") {
+        if let Fault::Forbidden(suffix) = self.fault
+            && path.as_ref().ends_with(suffix)
+        {
             let source = "<Code>AccessDenied</Code>".into();
             return Err(Error::PermissionDenied { path: path.to_string(), source });
         }
@@ -437,7 +439,7 @@ async fn denied_reads_are_an_error_before_the_credentials_have_proven_good() {
 /// S3 tells whoever may list what is not there: a denial is one, as that of a key's owner.
 #[tokio::test]
 async fn denied_reads_are_an_error_where_the_keys_may_be_listed() {
-    let store: Arc<dyn ObjectStore> = Faulty::new(Fault::Hidden);
+    let store: Arc<dyn ObjectStore> = Faulty::new(Fault::Forbidden(".narinfo"));
     store.put(&Path::from("nix-cache-info"), "StoreDir: /nix/store\n".into()).await.unwrap();
     let error = open(&store, options()).await.path_info(&Sample::file_path("a")).await.unwrap_err();
     assert!(error.with_causes().contains("AccessDenied"), "{}", error.with_causes());

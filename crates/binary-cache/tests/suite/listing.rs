@@ -224,7 +224,7 @@ async fn files_of_nars_are_listed_in_pieces_too() {
         let cache = open(&store, ascending(impatient())).await;
         let findings = cache.verify(&VerifyOptions::default()).await.unwrap().findings;
         let key = |finding: &Finding| match finding {
-            Finding::OrphanNar { key, size: 1 } => key.clone(),
+            Finding::OrphanNar { key, size: 1, uncertain: false } => key.clone(),
             other => panic!("{other:?}"),
         };
         let mut found: Vec<String> = findings.iter().map(key).collect();
@@ -269,4 +269,18 @@ async fn paths_that_are_not_spread_evenly_are_all_listed() {
         assert!(listed.pages <= most, "{shape}: {} pages for {} paths", listed.pages, hash_parts.len());
         assert!(listed.most_open <= AT_ONCE + LEAVING_A_FOLDER, "{shape}: {} at once", listed.most_open);
     }
+}
+
+/// Whole narinfos, however few are kept in memory.
+#[tokio::test]
+async fn each_narinfo_of_a_whole_cache_is_read_once() {
+    let objects = memory();
+    for number in 0..20 {
+        add(&plain(&objects).await, &Sample::file(&format!("number-{number}"), &[number])).await;
+    }
+    let cache = open(&objects, BinaryCacheOptions { path_info_cache_size: 1, ..options() }).await;
+    let gets = cache.stats().gets();
+    let all: Vec<_> = cache.all_nar_infos().try_collect().await.unwrap();
+    assert!(all.len() == 20 && all.iter().all(|narinfo| narinfo.url.starts_with("nar/")), "{all:?}");
+    assert_eq!(cache.stats().gets() - gets, 20);
 }

@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use nars3_binary_cache::{BinaryCache, BinaryCacheOptions, Elsewhere};
+use nars3_binary_cache::{BinaryCache, BinaryCacheOptions, Elsewhere, Finding, VerifyOptions};
 use nars3_compression::Compression;
 use nars3_store_api::{BoxError, Store, StoreError};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 use crate::support::*;
@@ -256,4 +256,68 @@ async fn a_nar_on_another_server_is_fetched_only_where_that_is_allowed_and_check
         "{error}"
     );
     assert_eq!(reader.path_info(&sample.info.path).await.unwrap().as_deref(), Some(&sample.info));
+}
+
+#[tokio::test]
+async fn a_listing_that_makes_no_sense_is_as_good_as_none() {
+    let sample = Sample::tree("tree");
+    for nonsense in [&b"{"[..], b"\xff\xfe"] {
+        let objects = memory();
+        add(&open(&objects, listed(Compression::None)).await, &sample).await;
+        let sound = open(&objects, options()).await.listing(&sample.info.path).await.unwrap();
+        let key = format!("{}.ls", sample.info.path.hash_part());
+        put_raw(&objects, &key, nonsense).await;
+        let warnings = Arc::new(Warnings::default());
+        let mut watched = options();
+        watched.progress = warnings.clone();
+        let reader = open(&objects, watched).await;
+        assert_eq!(reader.listing(&sample.info.path).await.unwrap(), sound);
+        assert_eq!(read(&reader, &sample, "share/readme").await.unwrap(), b"tree");
+        let told = warnings.all();
+        assert!(told.iter().all(|warning| warning.contains(&key)) && !told.is_empty(), "{told:?}");
+    }
+    // One that is larger than is believed.
+    let objects = memory();
+    add(&open(&objects, listed(Compression::None)).await, &sample).await;
+    let mut small = options();
+    small.limits.document_size = 10;
+    let reader = open(&objects, small).await;
+    assert_eq!(read(&reader, &sample, "share/readme").await.unwrap(), b"tree");
+}
+
+/// What is read of a NAR, and whatever for: the URL is followed, or it is not.
+#[tokio::test]
+async fn everything_that_reads_nars_follows_a_url_elsewhere() {
+    let sample = large();
+    for method in [Compression::None, Compression::Zstd] {
+        let objects = memory();
+        add(&open(&objects, listed(method.clone())).await, &sample).await;
+        let key = nar_key(&objects).await;
+        let narinfo = format!("{}.narinfo", sample.info.path.hash_part());
+        let url = "https://elsewhere.example/x.nar?signature=secret";
+        put_raw(&objects, &narinfo, raw_text(&objects, &narinfo).await.replace(&key, url)).await;
+        let other = Arc::new(Other { objects: memory(), asked: Mutex::default() });
+        put_raw(&other.objects, "file", raw(&objects, &key).await).await;
+        objects.delete(&key.as_str().into()).await.unwrap();
+
+        let following = BinaryCacheOptions { elsewhere: Some(other.clone()), ..options() };
+        let reader = open(&objects, following).await;
+        assert_eq!(read(&reader, &sample, "b").await.unwrap(), b"what is looked for", "{method}");
+        assert!(reader.stats().bytes_received() < 17 * MIB as u64, "{method}: {}", reader.stats());
+        for contents in [false, true] {
+            let verify = VerifyOptions { contents, ..VerifyOptions::default() };
+            let report = reader.verify(&verify).await.unwrap();
+            assert!(report.findings.is_empty(), "{method}: {:?}", report.findings);
+        }
+        put_raw(&other.objects, "file", "torn").await;
+        let found = reader.verify(&VerifyOptions::default()).await.unwrap().findings;
+        assert!(matches!(found[..], [Finding::CorruptNar { .. }]), "{found:?}");
+        other.objects.delete(&"file".into()).await.unwrap();
+        let found = reader.verify(&VerifyOptions::default()).await.unwrap().findings;
+        let gone = "https://elsewhere.example/x.nar";
+        assert!(
+            matches!(&found[..], [Finding::MissingNar { location, .. }] if location == gone),
+            "{found:?}"
+        );
+    }
 }

@@ -8,6 +8,7 @@
 )]
 
 mod deletion;
+mod deletion_meanwhile;
 mod faults;
 mod layout;
 mod listing;
@@ -21,3 +22,4 @@ mod round_trip;
 mod server_copy;
 mod support;
 mod tampering;
+mod unreadable;

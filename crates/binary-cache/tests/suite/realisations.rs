@@ -1,7 +1,7 @@
 //! Realisations go from cache to cache in both forms, and no signature is lost.
 
 use futures::TryStreamExt;
-use nars3_binary_cache::BinaryCache;
+use nars3_binary_cache::{BinaryCache, DeleteOptions, Deletion, Finding, VerifyOptions};
 use nars3_compression::Compression;
 use nars3_store_api::{BuildRecords, StoreError};
 use nars3_store_path::{BuildTraceEntry, BuildTraceKey, PublicKeys, Realisation, RealisedOutput, SecretKey};
@@ -101,4 +101,56 @@ async fn a_realisation_that_names_another_path_stays() {
     let refused = copy(&source, &destination, &RealisedOutput::ByHash(id.clone())).await;
     assert!(refused.is_err());
     assert_eq!(destination.realisation(&id).await.unwrap().unwrap().out_path, other.info.path);
+}
+
+#[tokio::test]
+async fn a_verification_finds_realisations_that_lead_nowhere_and_those_that_make_no_sense() {
+    let objects = memory();
+    let cache = plain(&objects).await;
+    let (out, gone) = (Sample::file("out", b"out"), Sample::file("gone", b"gone"));
+    add(&cache, &out).await;
+    let (realisation, entry) = (both(&out).0, both(&gone).1);
+    cache.put_realisation(&realisation).await.unwrap();
+    cache.put_build_trace(&entry).await.unwrap();
+    let findings =
+        async |cache: &BinaryCache| cache.verify(&VerifyOptions::default()).await.unwrap().findings;
+    let found = findings(&*plain(&objects).await).await;
+    assert!(
+        matches!(&found[..], [Finding::DanglingRealisation { output: RealisedOutput::ByPath(key), path }]
+            if *key == entry.key && *path == gone.info.path),
+        "{found:?}"
+    );
+    put_raw(&objects, &realisation.id.object_key(), "{").await;
+    let upstream = plain(&memory()).await;
+    add(&upstream, &gone).await;
+    let mut options = crate::support::options();
+    options.upstreams.push(upstream);
+    let found = findings(&*open(&objects, options).await).await;
+    assert!(
+        matches!(&found[..], [Finding::UnreadableRealisation { output: RealisedOutput::ByHash(id), .. }]
+            if *id == realisation.id),
+        "the upstream has the other: {found:?}"
+    );
+}
+
+#[tokio::test]
+async fn realisations_go_with_the_path_that_they_name() {
+    let objects = memory();
+    let cache = plain(&objects).await;
+    let (out, stays) = (Sample::file("out", b"out"), Sample::file("stays", b"stays"));
+    for sample in [&out, &stays] {
+        add(&cache, sample).await;
+    }
+    let (realisation, entry) = (both(&stays).0, both(&out).1);
+    cache.put_realisation(&realisation).await.unwrap();
+    cache.put_build_trace(&entry).await.unwrap();
+    put_raw(&objects, &format!("realisations/sha256:{}!x.doi", "cd".repeat(32)), "{").await;
+    let paths = [out.info.path.clone()];
+    for dry_run in [true, false] {
+        let deleted = cache.delete(&paths, DeleteOptions { dry_run, ..DeleteOptions::default() }).await;
+        let Deletion::Done { realisations, .. } = deleted.unwrap() else { panic!("refused") };
+        assert_eq!(realisations, [entry.key.object_key()]);
+        assert_eq!(cache.build_trace(&entry.key).await.unwrap().is_some(), dry_run);
+    }
+    assert!(cache.realisation(&realisation.id).await.unwrap().is_some());
 }

@@ -214,3 +214,22 @@ async fn a_staged_repair_is_read_anew() {
     cache.path_info(&sample.info.path).await.unwrap();
     assert_eq!(cache.stats().gets(), 1, "asked again");
 }
+
+/// A listing is news: that a path was absent once is none.
+#[tokio::test]
+async fn what_a_listing_names_is_there_whatever_is_remembered() {
+    use futures::TryStreamExt;
+    let (objects, directory) = (memory(), tempfile::tempdir().unwrap());
+    let (first, late) = (Sample::tree("first"), Sample::tree("late"));
+    add(&plain(&objects).await, &first).await;
+    let (asker, file) = reader(&objects, directory.path()).await;
+    assert!(asker.path_info(&late.info.path).await.unwrap().is_none());
+    file.flush().await;
+    add(&plain(&objects).await, &late).await;
+    let (cache, _) = reader(&objects, directory.path()).await;
+    assert!(cache.path_info(&late.info.path).await.unwrap().is_none(), "it is remembered");
+    let found: Vec<_> = cache.all_nar_infos().try_collect().await.unwrap();
+    assert_eq!(found.len(), 2);
+    let path = cache.path_of_listed(&late.info.path.hash_part()).await.unwrap();
+    assert_eq!(path, Some(late.info.path));
+}

@@ -32,8 +32,7 @@ pub(crate) async fn run(args: PathInfoArgs, context: &Context) -> CliResult {
         && !args.recursive
         && !args.closure_size
     {
-        let infos = cache.all_path_infos().try_collect().await?;
-        return print(infos, Vec::new(), &opened, &Closure::new(), &args).await;
+        return print_all(cache, &opened, &args).await;
     }
     let mut roots = roots(&args, store.as_ref()).await?;
     // In JSON, what is not there is an answer as well.
@@ -48,6 +47,21 @@ pub(crate) async fn run(args: PathInfoArgs, context: &Context) -> CliResult {
         infos.retain(|info| roots.contains(&info.path));
     }
     print(infos, absent, &opened, &closure, &args).await
+}
+
+/// Prints all paths of a cache, by the narinfos as they are read: of a large cache, memory does not keep all.
+async fn print_all(cache: &BinaryCache, opened: &OpenedStore, args: &PathInfoArgs) -> CliResult {
+    let narinfos = cache.all_nar_infos();
+    if !args.json {
+        let infos = narinfos.map_ok(|narinfo| Arc::new(narinfo.info)).try_collect().await?;
+        return print_lines(infos, opened, &Closure::new(), args);
+    }
+    let mut document = PathInfoDocument::new(opened.store.store_dir().clone());
+    let mut narinfos = std::pin::pin!(narinfos);
+    while let Some(narinfo) = narinfos.try_next().await? {
+        document.insert(PathInfoEntry::from(narinfo));
+    }
+    print_line(document.to_json(PathInfoFormat::default()))
 }
 
 async fn print(
@@ -77,11 +91,11 @@ async fn absent(paths: &mut Vec<StorePath>, store: &dyn Store) -> CliResult<Vec<
     Ok(paths.extract_if(.., |path| !there.contains_key(path)).collect())
 }
 
-/// All valid paths of a store. A path that is deleted meanwhile is none of them.
+/// All valid paths of a store. A path that is deleted meanwhile is none of them; one that may not be read is an error.
 pub(crate) async fn all_paths(store: &dyn Store) -> CliResult<Vec<StorePath>> {
     let paths: Vec<Option<StorePath>> = store
         .list()
-        .map_ok(|hash_part| async move { store.path_from_hash_part(&hash_part).await })
+        .map_ok(|hash_part| async move { store.path_of_listed(&hash_part).await })
         .try_buffer_unordered(CONCURRENT_QUERIES)
         .try_collect()
         .await?;
@@ -161,7 +175,7 @@ async fn print_json(
     for info in infos {
         let mut entry = PathInfoEntry::from(PathInfo::clone(info));
         if let Some(cache) = &opened.cache {
-            // Read a moment ago, so it is remembered; deleted meanwhile, it is printed without its file.
+            // Read a moment ago, so it is mostly remembered; deleted meanwhile, it is printed without its file.
             entry.file = cache.nar_info(&info.path).await?.as_ref().map(NarFile::from);
         }
         entry.closure_size = args.closure_size.then(|| closure_size(&info.path, closure));

@@ -18,14 +18,18 @@ pub(super) async fn delete(args: &StoreDeleteArgs, context: &Context) -> CliResu
     let paths = args.paths.iter().map(|path| store_path(path, store_dir)).collect::<CliResult<Vec<_>>>()?;
     let options = DeleteOptions { referrers: args.referrers, dry_run: args.dry_run };
     match cache.delete(&paths, options).await? {
-        Deletion::Done { paths, nars, links } => {
+        Deletion::Done { paths, nars, links, realisations } => {
             let mut output = Output::stdout();
             for path in &paths {
                 output.line(store_dir.print(path))?;
             }
             let would = if args.dry_run { "would delete" } else { "deleted" };
+            let named = match realisations.len() {
+                0 => String::new(),
+                some => format!(", and {} of them", count(some as u64, "realisation")),
+            };
             tracing::info!(
-                "{would} {}, {} and {} to debug information",
+                "{would} {}, {} and {} to debug information{named}",
                 count_paths(paths.len() as u64),
                 count(nars.len() as u64, "NAR"),
                 count(links.len() as u64, "link")

@@ -53,6 +53,7 @@ impl Repair<'_> {
         let named = self.files(&repaired).await?;
         report.findings.retain(|finding| match finding {
             Finding::OrphanNar { key, .. } => !named.contains(key),
+            Finding::DanglingRealisation { path, .. } => !repaired.contains(path),
             other => subject(other, &wanted.unreadable).is_none_or(|path| !again.contains(&path)),
         });
         report.findings.extend(second.findings);
@@ -69,11 +70,10 @@ impl Repair<'_> {
                 | Finding::FalseContentAddress { path, .. } => {
                     wanted.damaged.insert(path.clone());
                 }
-                Finding::Invalid { path } => {
+                Finding::Invalid { path }
+                | Finding::DanglingReference { reference: path, .. }
+                | Finding::DanglingRealisation { path, .. } => {
                     wanted.missing.insert(path.clone());
-                }
-                Finding::DanglingReference { reference, .. } => {
-                    wanted.missing.insert(reference.clone());
                 }
                 Finding::CorruptNarInfo { hash_part, .. } => {
                     if let Some(path) = self.source.path_from_hash_part(hash_part).await? {
@@ -92,17 +92,13 @@ impl Repair<'_> {
 
     /// Copies what is damaged or missing, with all that it refers to and that is not there. Gives what was copied.
     async fn bring(&self, wanted: &Wanted) -> CliResult<Vec<StorePath>> {
-        let mut chosen: BTreeMap<StorePath, Arc<PathInfo>> = BTreeMap::new();
-        for root in wanted.damaged.union(&wanted.missing) {
-            match nars3_copy::closure(self.source.as_ref(), std::slice::from_ref(root), true).await {
-                Ok(infos) => chosen.extend(infos.into_iter().map(|info| (info.path.clone(), info))),
-                Err(
-                    error @ (CopyError::IncompleteSource { .. }
-                    | CopyError::Store(StoreError::InvalidPath { .. })),
-                ) => self.warn(&format!("'{root}' cannot be repaired: {error}")),
-                Err(error) => return Err(error.into()),
-            }
+        let roots: Vec<StorePath> = wanted.damaged.union(&wanted.missing).cloned().collect();
+        let found = nars3_copy::closures(self.source.as_ref(), &roots).await?;
+        for (root, error) in &found.incomplete {
+            self.warn(&format!("'{root}' cannot be repaired: {error}"));
         }
+        let mut chosen: BTreeMap<StorePath, Arc<PathInfo>> =
+            found.infos.into_iter().map(|info| (info.path.clone(), info)).collect();
         let asked: Vec<StorePath> = chosen
             .keys()
             .filter(|path| !wanted.damaged.contains(*path) && !wanted.missing.contains(*path))
@@ -252,6 +248,7 @@ fn subject(finding: &Finding, unreadable: &BTreeMap<HashPart, StorePath>) -> Opt
     match finding {
         Finding::Invalid { path }
         | Finding::MissingNar { path, .. }
+        | Finding::UnreadableNar { path, .. }
         | Finding::CorruptNar { path, .. }
         | Finding::DanglingReference { path, .. }
         | Finding::FalseContentAddress { path, .. }

@@ -112,9 +112,13 @@ impl Described {
             Finding::CorruptNarInfo { hash_part, error } => {
                 ("corrupt-narinfo", format!("{hash_part}.narinfo"), error.with_causes())
             }
+            Finding::UnreadableNarInfo { hash_part, error } => {
+                ("unreadable-narinfo", format!("{hash_part}.narinfo"), error.with_causes())
+            }
             Finding::MissingNar { path, location } => {
                 ("missing-nar", print(path), format!("'{location}' does not exist"))
             }
+            Finding::UnreadableNar { path, error } => ("unreadable-nar", print(path), error.with_causes()),
             Finding::CorruptNar { path, error } => ("corrupt-nar", print(path), error.with_causes()),
             Finding::DanglingReference { path, reference } => (
                 "dangling-reference",
@@ -133,13 +137,28 @@ impl Described {
                     format!("signed only by {}", signed_by.join(", "))
                 },
             ),
-            Finding::OrphanNar { key, size } => {
+            Finding::OrphanNar { key, size, uncertain: false } => {
                 ("orphan-nar", key.clone(), format!("{size} bytes that no narinfo names"))
+            }
+            Finding::OrphanNar { key, size, uncertain: true } => (
+                // Another word, so that nobody who deletes what the other one names takes it along.
+                "uncertain-orphan-nar",
+                key.clone(),
+                format!("{size} bytes that none of the narinfos names that can be read; one that cannot may"),
+            ),
+            Finding::DanglingRealisation { output, path } => (
+                "dangling-realisation",
+                output.to_string(),
+                format!("names '{}', which is not there", print(path)),
+            ),
+            Finding::UnreadableRealisation { output, error } => {
+                ("unreadable-realisation", output.to_string(), error.with_causes())
             }
             other => ("other", String::new(), format!("{other:?}")),
         };
         let reference = match finding {
             Finding::DanglingReference { reference, .. } => Some(print(reference)),
+            Finding::DanglingRealisation { path, .. } => Some(print(path)),
             _ => None,
         };
         Self { kind, subject, detail, reference }
