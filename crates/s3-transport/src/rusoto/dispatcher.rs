@@ -110,6 +110,16 @@ impl Draft for Signable {
         let unsigned = Arc::new(self.unsigned.read(method, headers));
         Arc::new(Signable { connection: Arc::clone(&self.connection), unsigned })
     }
+
+    fn delete(&self, key: &str) -> Arc<dyn Draft> {
+        let unsigned = Arc::new(self.unsigned.delete(key));
+        Arc::new(Signable { connection: Arc::clone(&self.connection), unsigned })
+    }
+
+    fn list_nothing(&self) -> Arc<dyn Draft> {
+        let unsigned = Arc::new(self.unsigned.list_nothing());
+        Arc::new(Signable { connection: Arc::clone(&self.connection), unsigned })
+    }
 }
 
 /// Takes one operation's requests, and remembers why they failed: rusoto's error is a text.

@@ -11,7 +11,7 @@ use rusoto_core::Region;
 use rusoto_core::signature::{Params, SignedRequest, SignedRequestPayload};
 use rusoto_credential::AwsCredentials;
 
-use crate::wire::{Headers, Operation, ReadMethod, Target, is_of_reads};
+use crate::wire::{Headers, LIST_NOTHING, Operation, ReadMethod, Target, is_of_reads};
 
 /// What a request has beyond what rusoto can say.
 #[derive(Debug, Default)]
@@ -93,6 +93,28 @@ impl Unsigned {
             headers: kept,
             body: Bytes::new(),
         }
+    }
+
+    /// The deletion of an object.
+    pub(super) fn delete(&self, key: &str) -> Self {
+        let operation = Operation::DeleteObject;
+        self.about(operation, "DELETE", format!("/{key}"), Params::new())
+    }
+
+    /// A listing of nothing.
+    pub(super) fn list_nothing(&self) -> Self {
+        let mut params = Params::new();
+        for (name, value) in LIST_NOTHING {
+            params.insert(name.to_owned(), Some(value.to_owned()));
+        }
+        self.about(Operation::ListObjectsV2, "GET", String::new(), params)
+    }
+
+    /// Another request to the same bucket, which is also paid for as this one.
+    fn about(&self, operation: Operation, method: &str, path: String, params: Params) -> Self {
+        let mut headers = self.headers.clone();
+        headers.retain(|name, _| name == "x-amz-request-payer");
+        Unsigned { operation, method: method.to_owned(), path, params, headers, body: Bytes::new() }
     }
 
     /// The request of one attempt, signed for this moment, or unsigned.
