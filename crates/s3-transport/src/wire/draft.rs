@@ -27,6 +27,9 @@ const OF_READS: [&str; 5] =
 /// What a key has in a URL as it is; the rest is encoded, as signatures want it.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
+/// The header that has AWS say the checksum of an object with its contents.
+pub(crate) const CHECKSUM_MODE: (&str, &str) = ("x-amz-checksum-mode", "ENABLED");
+
 /// A listing of no objects, its parameters in the order in which they are signed.
 pub(crate) const LIST_NOTHING: [(&str, &str); 2] = [("list-type", "2"), ("max-keys", "0")];
 
@@ -101,12 +104,14 @@ pub(super) struct Made {
 pub(super) struct Signer {
     pub(super) credentials: Option<Arc<CredentialCache>>,
     pub(super) requester_pays: bool,
+    /// Whether the server keeps checksums of objects, and is to say them with their contents.
+    pub(super) has_checksums: bool,
 }
 
 impl Made {
     /// Takes over a request; `base` is the path in front of `/<key>`, not encoded.
     pub(super) async fn new(
-        request: HttpRequest,
+        mut request: HttpRequest,
         base: &str,
         signer: Arc<Signer>,
     ) -> Result<Self, HttpError> {
@@ -116,7 +121,12 @@ impl Made {
         };
         let path = percent_decode_str(request.uri().path()).decode_utf8_lossy();
         let key = path.strip_prefix(base).unwrap_or(&path).trim_start_matches('/').to_owned();
-        Ok(Made { operation: Operation::of(&request, &key), key, request, digest, signer })
+        let operation = Operation::of(&request, &key);
+        if operation == Operation::GetObject && signer.has_checksums {
+            let (name, value) = CHECKSUM_MODE;
+            request.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        Ok(Made { operation, key, request, digest, signer })
     }
 }
 

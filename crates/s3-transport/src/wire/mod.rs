@@ -10,6 +10,7 @@
 //! - `pace`: how fast to ask.
 //! - `exchange`: one attempt, over the network.
 //! - `body`: the body of an object, taken up again where it breaks off.
+//! - `proof`: whether the contents of an object are what the answer says.
 //! - `document`: XML documents of successes, which may be errors.
 //! - `page`: pages of listings, without the names that cannot be addressed.
 //! - `deletion`: many objects deleted with one request, and where there is no such request.
@@ -29,6 +30,7 @@ mod operation;
 mod pace;
 mod page;
 mod policy;
+mod proof;
 mod send;
 mod service;
 mod special;
@@ -41,7 +43,7 @@ pub(crate) use client::{Connector, client_builder, client_identity};
 #[cfg(feature = "rusoto")]
 pub(crate) use document::root_of;
 #[cfg(feature = "rusoto")]
-pub(crate) use draft::{Draft, HASH_INLINE, Headers, LIST_NOTHING, ReadMethod, is_of_reads};
+pub(crate) use draft::{CHECKSUM_MODE, Draft, HASH_INLINE, Headers, LIST_NOTHING, ReadMethod, is_of_reads};
 pub use operation::Operation;
 #[cfg(feature = "rusoto")]
 pub(crate) use send::Wire;

@@ -3,13 +3,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use nars3_store_url::S3Settings;
 use object_store::client::{HttpError, HttpResponse};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, StatusCode};
 use tracing::{Instrument, Span, debug_span, field};
 
@@ -21,6 +22,7 @@ use super::exchange::{Chunks, Exchanged, exchange};
 use super::pace::Pace;
 use super::page;
 use super::policy::{self, Tries, Verdict};
+use super::proof::Proof;
 use super::special;
 use super::transport_error::{About, Break};
 use super::{Answer, Operation, Target, TransportErrorKind};
@@ -106,11 +108,14 @@ impl Wire {
             operation = draft.operation().as_str(),
             bucket = self.settings.bucket,
             key = draft.key(),
-            bytes = draft.body_len(),
+            bytes = field::Empty,
             attempts = field::Empty,
             status = field::Empty,
             request_id = field::Empty,
         );
+        if draft.body_len() > 0 {
+            span.record("bytes", draft.body_len());
+        }
         let wire = Arc::clone(self);
         async move { wire.try_until_done(&draft).await }.instrument(span).boxed()
     }
@@ -120,7 +125,8 @@ impl Wire {
         if operation == Operation::DeleteObjects && self.deletes_singly.load(Ordering::Relaxed) {
             return deletion::one_by_one(self, &**draft).await;
         }
-        let mut tries = Tries::new(&self.settings.transfer);
+        let begun = Instant::now();
+        let mut tries = Tries::since(begun, 0, &self.settings.transfer);
         let (mut renewed, mut moved) = (false, false);
         loop {
             tries.attempts += 1;
@@ -129,7 +135,10 @@ impl Wire {
                 self.stats.retried();
             }
             let target = self.target();
-            let outcome = self.attempt(&**draft, &target).await?;
+            let mut outcome = self.attempt(&**draft, &target).await?;
+            if let Outcome::Done(exchanged) = outcome {
+                outcome = self.contents(draft, exchanged, begun, tries.attempts).await?;
+            }
             let (verdict, retry_after) = match &outcome {
                 Outcome::Done(_) => (Verdict::Final, None),
                 Outcome::Broken(broken) => (policy::of_break(broken.kind), None),
@@ -158,10 +167,7 @@ impl Wire {
                 continue;
             }
             return match outcome {
-                Outcome::Done(mut exchanged) => {
-                    if operation == Operation::GetObject && exchanged.status.is_success() {
-                        exchanged.chunks = resuming(self, draft, &mut exchanged, tries.attempts);
-                    }
+                Outcome::Done(exchanged) => {
                     Ok(response(exchanged.status, exchanged.headers, exchanged.chunks))
                 }
                 Outcome::Broken(broken) => {
@@ -181,11 +187,40 @@ impl Wire {
         }
     }
 
+    /// The contents of an object, taken up again where they break off; those of a small one are read here, and compared with
+    /// what the answer says of them.
+    async fn contents(
+        self: &Arc<Self>,
+        draft: &Arc<dyn Draft>,
+        mut exchanged: Exchanged,
+        begun: Instant,
+        attempts: u32,
+    ) -> Result<Outcome, HttpError> {
+        if draft.operation() != Operation::GetObject || !exchanged.status.is_success() {
+            return Ok(Outcome::Done(exchanged));
+        }
+        let mut chunks = resuming(self, draft, &mut exchanged, begun, attempts);
+        let Some(proof) = Proof::of(&self.settings.bucket, &exchanged.headers) else {
+            return Ok(Outcome::Done(Exchanged { chunks, ..exchanged }));
+        };
+        // No longer than announced, which is little.
+        let mut contents = BytesMut::new();
+        while let Some(chunk) = chunks.try_next().await? {
+            contents.extend_from_slice(&chunk);
+        }
+        let contents = contents.freeze();
+        Ok(match proof.check(contents.clone()).await? {
+            Ok(()) => Outcome::Done(Exchanged { chunks: once(contents), ..exchanged }),
+            Err(reason) => self.broke(Break::of_answer(TransportErrorKind::Damaged, reason)),
+        })
+    }
+
     /// One attempt: wait for a turn, sign, send, and read what is not the body of an object.
     pub(super) async fn attempt(&self, draft: &dyn Draft, target: &Target) -> Result<Outcome, HttpError> {
         let operation = draft.operation();
         self.pace.turn().await;
         let request = draft.sign(target).await?;
+        let signature = request.headers().get(AUTHORIZATION).cloned();
         self.stats.sent(operation, draft.body_len());
         let stall = self.settings.transfer.stalled_download_timeout;
         let exchanged = match exchange(&self.client, request, stall).await {
@@ -208,6 +243,15 @@ impl Wire {
         } else {
             self.read_document(draft, exchanged).await
         };
+        match &outcome {
+            Outcome::Refused(refusal) if policy::of_refusal(&refusal.answer) == Verdict::Expired => {
+                if let (Some(credentials), Some(key_id)) = (&self.credentials, signed_by(signature.as_ref()))
+                {
+                    credentials.forget(key_id);
+                }
+            }
+            _ => {}
+        }
         match &outcome {
             Outcome::Done(_) => {
                 self.stats.answered(200, false);
@@ -253,6 +297,9 @@ impl Wire {
         let operation = draft.operation();
         let Exchanged { status, mut headers, chunks } = exchanged;
         let body = self.read_up_to(chunks, DOCUMENT_LIMIT).await;
+        if draft.body_len() == 0 {
+            Span::current().record("bytes", body.bytes.len());
+        }
         if let Some(error) = body.error {
             return self.broke(Break::of(error));
         }
@@ -308,11 +355,6 @@ impl Wire {
             request_id = answer.request_id,
             "S3 refused a request"
         );
-        if policy::of_refusal(&answer) == Verdict::Expired
-            && let Some(credentials) = &self.credentials
-        {
-            credentials.forget();
-        }
         let retry_after = policy::retry_after(&headers, SystemTime::now());
         Box::new(Refusal { answer, headers, retry_after, fates: None })
     }
@@ -408,6 +450,12 @@ struct Beginning {
     more: bool,
     /// It broke off.
     error: Option<HttpError>,
+}
+
+/// The id of the key that a request was signed with.
+fn signed_by(signature: Option<&HeaderValue>) -> Option<&str> {
+    let (_, credential) = signature?.to_str().ok()?.split_once("Credential=")?;
+    credential.split('/').next()
 }
 
 /// Whether `Content-Range`, where there is one, is the range of an object: object_store's client computes with whatever is

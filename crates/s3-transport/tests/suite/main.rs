@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod addressing;
+mod bodies;
 mod client_certificate;
 mod conformance;
 mod credentials;
