@@ -7,7 +7,7 @@ use super::*;
 
 const LENGTH: usize = 300_000;
 
-async fn read(store: &dyn ObjectStore, name: &str) -> object_store::Result<Vec<u8>> {
+pub(super) async fn read(store: &dyn ObjectStore, name: &str) -> object_store::Result<Vec<u8>> {
     Ok(store.get(&key(name)).await?.bytes().await?.to_vec())
 }
 
