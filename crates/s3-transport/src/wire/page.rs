@@ -17,7 +17,7 @@ pub(super) fn addressable(page: Bytes) -> Bytes {
     if text.contains("<![CDATA[") || text.contains("<!--") {
         return page;
     }
-    let is_key = |key: &str| Path::parse(key).is_ok_and(|path| path.as_ref() == key);
+    let is_key = |key: &str| !key.is_empty() && Path::parse(key).is_ok_and(|path| path.as_ref() == key);
     let is_prefix = |prefix: &str| prefix.strip_suffix('/').is_some_and(is_key);
     let objects = without(&text, "Contents", "Key", is_key);
     match without(&objects, "CommonPrefixes", "Prefix", is_prefix) {
