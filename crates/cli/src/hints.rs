@@ -105,6 +105,9 @@ pub(crate) fn of_s3_error(error: &S3Error) -> Option<String> {
              without TLS needs scheme=http"
                 .into()
         }
+        S3ErrorKind::BadDigest => {
+            "something on the way changes what is sent: try without the proxy, and with https if it is http".into()
+        }
         S3ErrorKind::InvalidAnswer => "whoever answers there is no S3 server: check endpoint= in the store URL".into(),
         _ => return None,
     };

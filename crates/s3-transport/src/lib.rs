@@ -45,10 +45,13 @@
 //! every object is stored with its SHA-256.
 //!
 //! Requests are repeated below both clients: each attempt signed anew, for every code that AWS's SDKs repeat, with full
-//! jitter, `Retry-After`, and one pace for all requests, which the server's complaints lower. A body that breaks off goes
-//! on where it broke, from the same object. A bucket in another region is found. The 403 of a HEAD request is asked again
-//! as a GET of one byte, which has a reason in it. `RequestStats` counts all of it, and one tracing span a request, `s3`,
-//! has operation, bucket, key, bytes, attempts, status and request id.
+//! jitter, `Retry-After`, and one pace for all requests, which the server's complaints lower. A body that breaks off
+//! goes on where it broke, from the same object. A bucket in another region is found. The 403 of a HEAD request, and
+//! the 400 that is S3's word for a token that has expired, are asked again as a GET of one byte, which has a reason in
+//! it. Contents of up to 1 MiB are compared with the checksum or the MD5 that the answer has of them. A listing passes
+//! over keys that object_store cannot address, and where a server knows no DeleteObjects, objects are deleted one by
+//! one. `RequestStats` counts all of it, and one tracing span a request, `s3`, has operation, bucket, key, bytes,
+//! attempts, status and request id.
 //!
 //! `S3Error::of` reads any `object_store::Error` of such a store: what happened, the operation, the IAM action that is
 //! missing, the region where the bucket is, S3's code and words, the request id, how many attempts there were and how long

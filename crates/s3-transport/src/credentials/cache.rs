@@ -114,9 +114,13 @@ impl CredentialCache {
         })
     }
 
-    /// Drops what is remembered: the server says that it is no longer valid.
-    pub(crate) fn forget(&self) {
-        self.state().kept = None;
+    /// Drops what is remembered, if it has this key id: the server says that it is no longer valid. Of many requests that
+    /// were under way with it, the later ones find the next credentials, which nobody has refused.
+    pub(crate) fn forget(&self, key_id: &str) {
+        let mut state = self.state();
+        if state.kept.as_ref().is_some_and(|kept| kept.credentials.key_id == key_id) {
+            state.kept = None;
+        }
     }
 
     /// Takes in the outcome of a lookup.

@@ -113,11 +113,12 @@ impl From<TransportErrorKind> for S3ErrorKind {
     fn from(kind: TransportErrorKind) -> Self {
         match kind {
             TransportErrorKind::Refused => S3ErrorKind::ConnectionRefused,
-            TransportErrorKind::Unresolved => S3ErrorKind::UnknownHost,
+            TransportErrorKind::NoSuchHost | TransportErrorKind::Unresolved => S3ErrorKind::UnknownHost,
             TransportErrorKind::Unreachable => S3ErrorKind::Unreachable,
             TransportErrorKind::Tls => S3ErrorKind::Tls,
             TransportErrorKind::TimedOut => S3ErrorKind::TimedOut,
             TransportErrorKind::Broken => S3ErrorKind::ConnectionLost,
+            TransportErrorKind::Damaged => S3ErrorKind::BadDigest,
             TransportErrorKind::TooLong | TransportErrorKind::Unreadable => S3ErrorKind::InvalidAnswer,
         }
     }

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use chrono::DateTime;
 
 use super::PendingUpload;
+use crate::wire::element;
 
 /// A page of uploads.
 #[derive(Debug, PartialEq)]
@@ -39,53 +40,6 @@ pub(super) fn page(text: &str) -> Option<Page> {
 
 fn instant(time: &str) -> Option<SystemTime> {
     DateTime::parse_from_rfc3339(time).ok().map(Into::into)
-}
-
-/// The text of the first element with this name; `None` where it is empty.
-fn element(xml: &str, name: &str) -> Option<String> {
-    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
-    let (text, _) = rest.split_once(&format!("</{name}>"))?;
-    Some(unescape(text)).filter(|text| !text.is_empty())
-}
-
-/// Undoes XML's escapes; one that is unknown stays as it is.
-fn unescape(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, escape)) = rest.split_once('&') {
-        plain.push_str(before);
-        let known = escape.split_once(';').and_then(|(name, after)| Some((character(name)?, after)));
-        match known {
-            Some((character, after)) => {
-                plain.push(character);
-                rest = after;
-            }
-            None => {
-                plain.push('&');
-                rest = escape;
-            }
-        }
-    }
-    plain.push_str(rest);
-    plain
-}
-
-fn character(escape: &str) -> Option<char> {
-    match escape {
-        "lt" => Some('<'),
-        "gt" => Some('>'),
-        "amp" => Some('&'),
-        "quot" => Some('"'),
-        "apos" => Some('\''),
-        _ => {
-            let number = escape.strip_prefix('#')?;
-            let number = match number.strip_prefix('x') {
-                Some(digits) => u32::from_str_radix(digits, 16),
-                None => number.parse(),
-            };
-            char::from_u32(number.ok()?)
-        }
-    }
 }
 
 /// Undoes the percent-encoding of names, `+` for a space included. What is not encoded well stays as it is.
@@ -150,8 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_and_percents_that_are_none_stay() {
-        assert_eq!(unescape("a &lt;&#xA;&#65;&unknown;&"), "a <\nA&unknown;&");
+    fn percents_that_are_none_stay() {
         assert_eq!(decode("%2x%41%"), "%2xA%");
         assert_eq!(decode("%FF"), "%FF");
     }

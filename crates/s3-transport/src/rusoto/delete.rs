@@ -58,12 +58,10 @@ impl Connection {
                 message: error.message,
                 ..Answer::default()
             };
-            // To have deleted what is not there is to have deleted it.
-            if error.code.as_deref() != Some("NoSuchKey") {
-                let error = Failure::Refused(Box::new(answer)).into_error(&key);
-                failed.insert(key, error);
-            }
+            let error = Failure::Refused(Box::new(answer)).into_error(&key);
+            failed.insert(key, error);
         }
+        // The wire has seen to it that the answer is about every one of them.
         let outcome = |location: Path| match failed.remove(location.as_ref()) {
             Some(error) => Err(error),
             None => Ok(location),

@@ -87,18 +87,18 @@ impl Draft for Signable {
     }
 
     fn body_len(&self) -> u64 {
-        self.unsigned.body().len() as u64
+        self.unsigned.body_len() as u64
     }
 
     fn document(&self) -> Bytes {
-        self.unsigned.body().clone()
+        self.unsigned.in_one_piece().unwrap_or_default()
     }
 
     /// Signs on the blocking pool where there is much to hash.
     async fn sign(&self, target: &Target) -> Result<HttpRequest, HttpError> {
         let impossible = |reason| HttpError::new(HttpErrorKind::Unknown, Impossible(reason));
         let credentials = self.connection.credentials().await?;
-        if self.unsigned.body().len() <= HASH_INLINE {
+        if self.unsigned.body_len() <= HASH_INLINE {
             return self.unsigned.sign(target, credentials.as_ref()).map_err(impossible);
         }
         let (unsigned, target) = (Arc::clone(&self.unsigned), target.clone());
@@ -108,6 +108,16 @@ impl Draft for Signable {
 
     fn read(&self, method: ReadMethod, headers: Headers<'_>) -> Arc<dyn Draft> {
         let unsigned = Arc::new(self.unsigned.read(method, headers));
+        Arc::new(Signable { connection: Arc::clone(&self.connection), unsigned })
+    }
+
+    fn delete(&self, key: &str) -> Arc<dyn Draft> {
+        let unsigned = Arc::new(self.unsigned.delete(key));
+        Arc::new(Signable { connection: Arc::clone(&self.connection), unsigned })
+    }
+
+    fn list_nothing(&self) -> Arc<dyn Draft> {
+        let unsigned = Arc::new(self.unsigned.list_nothing());
         Arc::new(Signable { connection: Arc::clone(&self.connection), unsigned })
     }
 }

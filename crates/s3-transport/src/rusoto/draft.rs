@@ -4,14 +4,17 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use object_store::PutPayload;
+use object_store::aws::{AwsAuthorizer, AwsCredential};
 use object_store::client::{HttpRequest, HttpRequestBody};
 use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
 use rusoto_core::Region;
 use rusoto_core::signature::{Params, SignedRequest, SignedRequestPayload};
 use rusoto_credential::AwsCredentials;
+use sha2::{Digest, Sha256};
 
-use crate::wire::{Headers, Operation, ReadMethod, Target, is_of_reads};
+use crate::wire::{Headers, LIST_NOTHING, Operation, ReadMethod, Target, is_of_reads};
 
 /// What a request has beyond what rusoto can say.
 #[derive(Debug, Default)]
@@ -19,7 +22,7 @@ pub(super) struct Extras {
     /// Headers; their names in lower case.
     pub(super) headers: Vec<(&'static str, String)>,
     /// The body, instead of rusoto's. rusoto would not sign a stream's contents, and could not send it again.
-    pub(super) body: Option<Bytes>,
+    pub(super) body: Option<PutPayload>,
     /// Checksums (SHA-256, base 64) of the parts of a completed upload, in the order of the parts.
     pub(super) part_checksums: Vec<String>,
 }
@@ -32,7 +35,8 @@ pub(super) struct Unsigned {
     path: String,
     params: Params,
     headers: BTreeMap<String, Vec<Vec<u8>>>,
-    body: Bytes,
+    /// In the pieces in which it came: a part of an upload is never put together.
+    body: PutPayload,
 }
 
 impl Unsigned {
@@ -50,9 +54,9 @@ impl Unsigned {
         let body = match (&extras.body, request.payload) {
             (Some(body), _) => body.clone(),
             (None, Some(SignedRequestPayload::Buffer(body))) => {
-                with_part_checksums(body, &extras.part_checksums)
+                with_part_checksums(body, &extras.part_checksums).into()
             }
-            (None, _) => Bytes::new(),
+            (None, _) => PutPayload::new(),
         };
         let path = path.unwrap_or_default().to_owned();
         let params = request.params;
@@ -70,8 +74,17 @@ impl Unsigned {
         self.path.trim_start_matches('/')
     }
 
-    pub(super) fn body(&self) -> &Bytes {
-        &self.body
+    pub(super) fn body_len(&self) -> usize {
+        self.body.content_length()
+    }
+
+    /// The body where it is in one piece, as documents are.
+    pub(super) fn in_one_piece(&self) -> Option<Bytes> {
+        match self.body.as_ref() {
+            [] => Some(Bytes::new()),
+            [whole] => Some(whole.clone()),
+            _ => None,
+        }
     }
 
     /// A read of the same object, with these headers instead of its own range and conditions.
@@ -91,11 +104,36 @@ impl Unsigned {
             path: self.path.clone(),
             params: if is_read { self.params.clone() } else { Params::new() },
             headers: kept,
-            body: Bytes::new(),
+            body: PutPayload::new(),
         }
     }
 
+    /// The deletion of an object.
+    pub(super) fn delete(&self, key: &str) -> Self {
+        let operation = Operation::DeleteObject;
+        self.about(operation, "DELETE", format!("/{key}"), Params::new())
+    }
+
+    /// A listing of nothing.
+    pub(super) fn list_nothing(&self) -> Self {
+        let mut params = Params::new();
+        for (name, value) in LIST_NOTHING {
+            params.insert(name.to_owned(), Some(value.to_owned()));
+        }
+        self.about(Operation::ListObjectsV2, "GET", String::new(), params)
+    }
+
+    /// Another request to the same bucket, which is also paid for as this one.
+    fn about(&self, operation: Operation, method: &str, path: String, params: Params) -> Self {
+        let mut headers = self.headers.clone();
+        headers.retain(|name, _| name == "x-amz-request-payer");
+        Unsigned { operation, method: method.to_owned(), path, params, headers, body: PutPayload::new() }
+    }
+
     /// The request of one attempt, signed for this moment, or unsigned.
+    ///
+    /// rusoto signs a body that is in one piece. It has no way to sign a hash, so a body in several is signed as for
+    /// object_store's client: putting it together would double the memory that the settings allow to uploads.
     ///
     /// # Errors
     /// What cannot be sent: a header with a line break in it, for instance.
@@ -111,12 +149,31 @@ impl Unsigned {
         signed.params = self.params.clone();
         signed.headers =
             self.headers.iter().map(|(name, values)| (name.clone(), for_signature(values))).collect();
-        signed.payload = Some(SignedRequestPayload::Buffer(self.body.clone()));
-        match credentials {
-            Some(credentials) => signed.sign(credentials),
-            None => signed.complement(),
+        let whole = self.in_one_piece();
+        signed.payload = whole.clone().map(SignedRequestPayload::Buffer);
+        match (credentials, whole) {
+            (Some(credentials), Some(_)) => {
+                signed.sign(credentials);
+                self.to_http(&signed)
+            }
+            (Some(credentials), None) => {
+                signed.complement();
+                let mut request = self.to_http(&signed)?;
+                let credential = AwsCredential {
+                    key_id: credentials.aws_access_key_id().to_owned(),
+                    secret_key: credentials.aws_secret_access_key().to_owned(),
+                    token: credentials.token().clone(),
+                };
+                AwsAuthorizer::new(&credential, "s3", &target.region)
+                    .try_authorize(&mut request, Some(&sha256(&self.body)))
+                    .map_err(|error| error.to_string())?;
+                Ok(request)
+            }
+            (None, _) => {
+                signed.complement();
+                self.to_http(&signed)
+            }
         }
-        self.to_http(&signed)
     }
 
     fn to_http(&self, signed: &SignedRequest) -> Result<HttpRequest, String> {
@@ -129,8 +186,9 @@ impl Unsigned {
         *request.uri_mut() = uri.parse().map_err(|error| format!("'{uri}' is no URI: {error}"))?;
         *request.method_mut() =
             Method::from_bytes(self.method.as_bytes()).map_err(|error| error.to_string())?;
-        // It is not signed, and a request without a body does without it.
-        let has_length = matches!(request.method(), &Method::PUT | &Method::POST);
+        // It is not signed, a request without a body does without it, and rusoto knows it of one piece only.
+        let has_length =
+            matches!(request.method(), &Method::PUT | &Method::POST) && self.in_one_piece().is_some();
         for (name, values) in &signed.headers {
             if name == "content-length" && !has_length {
                 continue;
@@ -145,6 +203,13 @@ impl Unsigned {
         }
         Ok(request)
     }
+}
+
+/// The SHA-256 of a body in pieces.
+pub(super) fn sha256(body: &PutPayload) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    body.iter().for_each(|piece| hasher.update(piece));
+    hasher.finalize().into()
 }
 
 /// A target's region, in rusoto's terms: any name, because its own list of regions ends in 2022, and its table of hosts is

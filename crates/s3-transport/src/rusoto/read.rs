@@ -17,7 +17,7 @@ use super::dispatcher::Connection;
 use super::draft::Extras;
 use super::failure::Failure;
 use super::metadata::{Headers, content_range, header_date, range_header, to_header, unreadable, wanted};
-use crate::wire::Operation;
+use crate::wire::{CHECKSUM_MODE, Operation};
 
 /// An answer to a read.
 struct Fetched {
@@ -66,7 +66,12 @@ impl Connection {
             ..GetObjectRequest::default()
         };
         let ask = |client: rusoto_s3::S3Client| async move { client.get_object(request).await };
-        let mut output = self.call(operation, Extras::default(), ask).await?;
+        let mut extras = Extras::default();
+        if self.has_checksums() {
+            let (name, value) = CHECKSUM_MODE;
+            extras.headers.push((name, value.to_owned()));
+        }
+        let mut output = self.call(operation, extras, ask).await?;
         let body = output.body.take();
         let (range, size) = range_and_size(&output, options)?;
         let meta = ObjectMeta {

@@ -7,10 +7,9 @@ use object_store::path::Path;
 use object_store::{CopyMode, CopyOptions, Error, PutMode, PutOptions, PutPayload, PutResult, Result};
 use rusoto_s3::util::encode_key;
 use rusoto_s3::{CopyObjectRequest, PutObjectRequest, S3};
-use sha2::{Digest, Sha256};
 
 use super::dispatcher::Connection;
-use super::draft::Extras;
+use super::draft::{Extras, sha256};
 use super::failure::Failure;
 use super::metadata::Headers;
 use crate::S3ErrorKind;
@@ -91,15 +90,13 @@ impl Connection {
 
     /// A body with, on AWS, its checksum. The signature has another SHA-256 of it, which AWS does not store.
     pub(super) async fn with_body(&self, payload: PutPayload) -> Result<Extras> {
-        // Without a copy where it is in one piece, as it is wherever nars3 makes it.
-        let body = bytes::Bytes::from(payload);
         let mut headers = Vec::new();
         if self.has_checksums() {
-            let contents = body.clone();
-            let hashing = tokio::task::spawn_blocking(move || Sha256::digest(&contents));
+            let contents = payload.clone();
+            let hashing = tokio::task::spawn_blocking(move || sha256(&contents));
             headers.push((CHECKSUM, BASE64.encode(&hashing.await?)));
         }
-        Ok(Extras { headers, body: Some(body), ..Extras::default() })
+        Ok(Extras { headers, body: Some(payload), ..Extras::default() })
     }
 
     /// AWS stores checksums; other servers need not know them.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use object_store::HeaderMap;
 
 use super::Operation;
+use super::xml::{element, escaped};
 
 /// Words of a refusal that is not S3's XML, such as a proxy's page, are cut to this many characters.
 const MESSAGE_LEN: usize = 200;
@@ -106,19 +107,6 @@ impl Answer {
             elapsed: element(text, "Milliseconds").and_then(|it| it.parse().ok()).map(Duration::from_millis),
         })
     }
-}
-
-/// A text as the text of an element.
-pub(super) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-/// The text of the first element with this name.
-pub(super) fn element(xml: &str, name: &str) -> Option<String> {
-    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
-    let (text, _) = rest.split_once(&format!("</{name}>"))?;
-    let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'");
-    Some(text.replace("&apos;", "'").replace("&amp;", "&")).filter(|text| !text.is_empty())
 }
 
 fn shorten(body: &str) -> String {

@@ -4,13 +4,15 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use http_body::{Body, Frame};
 use object_store::HeaderMap;
 use object_store::client::{HttpError, HttpResponseBody};
+use tracing::{Instrument, Span};
 
 use super::TransportErrorKind;
 use super::draft::{Draft, ReadMethod};
@@ -22,28 +24,31 @@ use super::transport_error::Break;
 /// An attempt that brought fewer bytes than this counts as fruitless: a line that drips must come to an end as well.
 const FRUITFUL: u64 = 16 << 10;
 
-/// Wraps the body of a GET's answer.
+/// Wraps the body of a GET's answer, of a request that was begun then and took so many attempts.
 pub(super) fn resuming(
     wire: &Arc<Wire>,
     draft: &Arc<dyn Draft>,
     exchanged: &mut Exchanged,
+    begun: Instant,
     attempts: u32,
 ) -> Chunks {
     let chunks = std::mem::replace(&mut exchanged.chunks, stream::empty().boxed());
-    let wire = Arc::clone(wire);
+    let mut tally = Tally { wire: Arc::clone(wire), span: Span::current(), bytes: 0 };
     let Some(rest) = announced(&exchanged.headers) else {
-        return chunks.inspect(move |chunk| wire.count(chunk)).boxed();
+        return chunks.inspect_ok(move |chunk| tally.add(chunk)).boxed();
     };
     let e_tag = header(&exchanged.headers, "etag").filter(|tag| tag.starts_with('"')).map(str::to_owned);
     let reading = Reading {
         draft: Arc::clone(draft),
+        begun,
         attempts,
         e_tag,
         fruitless: 0,
         taken_up_at: rest.start,
         rest,
         chunks,
-        wire,
+        tally,
+        wire: Arc::clone(wire),
     };
     stream::try_unfold(Some(reading), |reading| async move {
         let Some(mut reading) = reading else { return Ok(None) };
@@ -53,6 +58,26 @@ pub(super) fn resuming(
         }
     })
     .boxed()
+}
+
+/// Counts what comes, and keeps the request's span open until all has come, or nobody wants it any more.
+struct Tally {
+    wire: Arc<Wire>,
+    span: Span,
+    bytes: u64,
+}
+
+impl Tally {
+    fn add(&mut self, chunk: &Bytes) {
+        self.bytes += chunk.len() as u64;
+        self.wire.stats.received(chunk.len() as u64);
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        self.span.record("bytes", self.bytes);
+    }
 }
 
 /// The bytes that an answer announces, by their place in the object.
@@ -80,12 +105,15 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 struct Reading {
     wire: Arc<Wire>,
     draft: Arc<dyn Draft>,
-    /// Attempts at the request before its body came.
+    /// When the first attempt at the request began.
+    begun: Instant,
+    /// Attempts so far.
     attempts: u32,
     e_tag: Option<String>,
     /// The bytes that are still to come.
     rest: Range<u64>,
     chunks: Chunks,
+    tally: Tally,
     /// Attempts that brought next to nothing.
     fruitless: u32,
     /// Where the chunks began.
@@ -104,7 +132,7 @@ impl Reading {
                         return Err(self.error(Break::of_answer(TransportErrorKind::Unreadable, reason)));
                     }
                     self.rest.start += length;
-                    self.wire.stats.received(length);
+                    self.tally.add(&chunk);
                     return Ok(Some(chunk));
                 }
                 // What breaks behind the last byte breaks nothing.
@@ -117,7 +145,7 @@ impl Reading {
     }
 
     fn error(&self, broken: Break) -> HttpError {
-        self.wire.failed(broken, &*self.draft, self.attempts, std::time::Duration::ZERO)
+        self.wire.failed(broken, &*self.draft, self.attempts, self.begun.elapsed())
     }
 
     /// Asks for the rest, until it comes or has been asked for often enough without success.
@@ -127,11 +155,11 @@ impl Reading {
         }
         let Some(e_tag) = self.e_tag.clone() else { return Err(self.error(broken)) };
         let wire = Arc::clone(&self.wire);
-        let mut tries = Tries::new(&wire.settings.transfer);
+        let (mut verdict, mut retry_after, mut renewed) = (policy::of_break(broken.kind), None, false);
         loop {
             self.fruitless += 1;
-            tries.attempts = self.fruitless;
-            let Some(delay) = tries.delay(policy::of_break(broken.kind), None) else {
+            let tries = Tries::since(self.begun, self.fruitless, &wire.settings.transfer);
+            let Some(delay) = tries.delay(verdict, retry_after) else {
                 return Err(self.error(broken));
             };
             tracing::debug!(
@@ -141,10 +169,12 @@ impl Reading {
             );
             tokio::time::sleep(delay).await;
             self.attempts += 1;
+            self.tally.span.record("attempts", self.attempts);
             wire.stats.resumed();
             let range = format!("bytes={}-{}", self.rest.start, self.rest.end - 1);
             let draft = self.draft.read(ReadMethod::Get, &[("range", range), ("if-match", e_tag.clone())]);
-            match wire.attempt(&*draft, &wire.target()).await? {
+            let attempt = async { wire.attempt(&*draft, &wire.target()).await };
+            match attempt.instrument(self.tally.span.clone()).await? {
                 Outcome::Done(exchanged) => {
                     // A server that ignores conditions must not make one object out of two.
                     let same = header(&exchanged.headers, "etag") == Some(e_tag.as_str());
@@ -158,12 +188,18 @@ impl Reading {
                     self.chunks = exchanged.chunks;
                     return Ok(());
                 }
-                Outcome::Broken(error) => broken = error,
+                Outcome::Broken(error) => {
+                    (verdict, retry_after) = (policy::of_break(error.kind), None);
+                    broken = error;
+                }
                 Outcome::Refused(refusal) => {
-                    if policy::of_refusal(&refusal.answer) == Verdict::Final {
-                        // Replaced, gone or forbidden meanwhile.
-                        let reason = format!("the rest was refused: {}", refusal.answer.in_words());
-                        return Err(self.error(Break::of_answer(TransportErrorKind::Broken, reason)));
+                    // Replaced, gone or forbidden meanwhile, or not now.
+                    let reason = format!("the rest was refused: {}", refusal.answer.in_words());
+                    broken = Break::of_answer(TransportErrorKind::Broken, reason);
+                    (verdict, retry_after) = (policy::of_refusal(&refusal.answer), refusal.retry_after);
+                    if verdict == Verdict::Expired && !renewed {
+                        // The cache has forgotten them.
+                        (verdict, renewed) = (Verdict::Passing, true);
                     }
                 }
             }

@@ -102,8 +102,12 @@ pub(crate) async fn client_identity(transfer: &TransferSettings) -> Result<Optio
 impl HttpConnector for Connector {
     /// The options are not asked: all that they could say has been said to `new`.
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        let requester_pays = self.wire.settings.requester_pays;
-        let signer = Arc::new(Signer { credentials: self.credentials.clone(), requester_pays });
+        let S3Settings { requester_pays, endpoint, .. } = &self.wire.settings;
+        let signer = Arc::new(Signer {
+            credentials: self.credentials.clone(),
+            requester_pays: *requester_pays,
+            has_checksums: endpoint.is_none(),
+        });
         let base = self.wire.target().path;
         Ok(HttpClient::new(Service { wire: Arc::clone(&self.wire), signer, base }))
     }

@@ -4,7 +4,6 @@ use bytes::Bytes;
 
 use super::Answer;
 use super::Operation;
-use super::answer::element;
 use super::policy::{self, Verdict};
 
 /// The root of the document that answers an operation; none for an answer without a document.
@@ -48,16 +47,6 @@ pub(super) fn check(operation: Operation, body: &[u8]) -> Result<(), String> {
         by_name || (end.ends_with(b"/") && tag.iter().filter(|byte| **byte == b'<').count() == 0)
     });
     if closed { Ok(()) } else { Err(format!("the {root} ends early")) }
-}
-
-/// The code of an error that may pass, in what became of each key of a batch.
-pub(super) fn passing_error(body: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(body);
-    text.split("<Error>").skip(1).find_map(|error| {
-        let code = element(error.split("</Error>").next()?, "Code")?;
-        let answer = Answer { code: Some(code.clone()), ..Answer::default() };
-        matches!(policy::of_refusal(&answer), Verdict::Passing | Verdict::Throttled).then_some(code)
-    })
 }
 
 /// Words that object_store's client looks for in a successful answer, wherever they stand, to take it for a failure: with
@@ -162,16 +151,5 @@ mod tests {
         }
         let contents = Bytes::from_static(b"SlowDown");
         assert_eq!(calmed(Operation::GetObject, contents.clone()), contents);
-    }
-
-    #[test]
-    fn an_error_of_one_key_that_may_pass_is_found() {
-        let result = |code| {
-            format!(
-                "<DeleteResult><Deleted><Key>SlowDown</Key></Deleted><Error><Key>b</Key><Code>{code}</Code></Error></DeleteResult>"
-            )
-        };
-        assert_eq!(passing_error(result("InternalError").as_bytes()).as_deref(), Some("InternalError"));
-        assert_eq!(passing_error(result("AccessDenied").as_bytes()), None);
     }
 }

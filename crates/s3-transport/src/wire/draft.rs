@@ -8,7 +8,7 @@ use data_encoding::BASE64;
 use object_store::CredentialProvider;
 use object_store::aws::AwsAuthorizer;
 use object_store::client::{HttpError, HttpErrorKind, HttpRequest, HttpRequestBody};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
@@ -23,6 +23,15 @@ pub(crate) const HASH_INLINE: usize = 64 << 10;
 /// Headers that say which part of an object to read, and on which conditions.
 const OF_READS: [&str; 5] =
     ["range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
+
+/// What a key has in a URL as it is; the rest is encoded, as signatures want it.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// The header that has AWS say the checksum of an object with its contents.
+pub(crate) const CHECKSUM_MODE: (&str, &str) = ("x-amz-checksum-mode", "ENABLED");
+
+/// A listing of no objects, its parameters in the order in which they are signed.
+pub(crate) const LIST_NOTHING: [(&str, &str); 2] = [("list-type", "2"), ("max-keys", "0")];
 
 /// Headers that are added to a request.
 pub(crate) type Headers<'a> = &'a [(&'static str, String)];
@@ -50,6 +59,12 @@ pub(crate) trait Draft: Send + Sync {
 
     /// A read of the same object, with these headers instead of its own range and conditions.
     fn read(&self, method: ReadMethod, headers: Headers<'_>) -> Arc<dyn Draft>;
+
+    /// The deletion of an object, for a request that is about the bucket.
+    fn delete(&self, key: &str) -> Arc<dyn Draft>;
+
+    /// A listing of nothing, for a request that is about the bucket.
+    fn list_nothing(&self) -> Arc<dyn Draft>;
 }
 
 /// How to read an object.
@@ -89,12 +104,14 @@ pub(super) struct Made {
 pub(super) struct Signer {
     pub(super) credentials: Option<Arc<CredentialCache>>,
     pub(super) requester_pays: bool,
+    /// Whether the server keeps checksums of objects, and is to say them with their contents.
+    pub(super) has_checksums: bool,
 }
 
 impl Made {
     /// Takes over a request; `base` is the path in front of `/<key>`, not encoded.
     pub(super) async fn new(
-        request: HttpRequest,
+        mut request: HttpRequest,
         base: &str,
         signer: Arc<Signer>,
     ) -> Result<Self, HttpError> {
@@ -104,7 +121,12 @@ impl Made {
         };
         let path = percent_decode_str(request.uri().path()).decode_utf8_lossy();
         let key = path.strip_prefix(base).unwrap_or(&path).trim_start_matches('/').to_owned();
-        Ok(Made { operation: Operation::of(&request, &key), key, request, digest, signer })
+        let operation = Operation::of(&request, &key);
+        if operation == Operation::GetObject && signer.has_checksums {
+            let (name, value) = CHECKSUM_MODE;
+            request.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        Ok(Made { operation, key, request, digest, signer })
     }
 }
 
@@ -182,8 +204,41 @@ impl Draft for Made {
                 request.headers_mut().insert(HeaderName::from_static(name), value);
             }
         }
-        let operation = Operation::of(&request, &self.key);
+        self.other(request, self.key.clone())
+    }
+
+    fn delete(&self, key: &str) -> Arc<dyn Draft> {
+        let uri = format!("{}/{}", self.bucket(), utf8_percent_encode(key, PLAIN));
+        self.about(Method::DELETE, &uri, key)
+    }
+
+    fn list_nothing(&self) -> Arc<dyn Draft> {
+        let query = LIST_NOTHING.map(|(name, value)| format!("{name}={value}")).join("&");
+        // A host alone has no path, and then a query would follow it at once.
+        self.about(Method::GET, &format!("{}/?{query}", self.bucket()), "")
+    }
+}
+
+impl Made {
+    /// The bucket's URL, of a request that is about it.
+    fn bucket(&self) -> String {
+        let uri = self.request.uri().to_string();
+        uri.split('?').next().unwrap_or_default().trim_end_matches('/').to_owned()
+    }
+
+    fn about(&self, method: Method, uri: &str, key: &str) -> Arc<dyn Draft> {
+        let mut request = HttpRequest::new(HttpRequestBody::empty());
+        *request.method_mut() = method;
+        if let Ok(uri) = uri.parse() {
+            *request.uri_mut() = uri;
+        }
+        self.other(request, key.to_owned())
+    }
+
+    /// Another request, without a body, by the same signer.
+    fn other(&self, request: HttpRequest, key: String) -> Arc<dyn Draft> {
+        let operation = Operation::of(&request, &key);
         let digest = Sha256::digest([]).into();
-        Arc::new(Made { operation, key: self.key.clone(), request, digest, signer: Arc::clone(&self.signer) })
+        Arc::new(Made { operation, key, request, digest, signer: Arc::clone(&self.signer) })
     }
 }

@@ -20,6 +20,10 @@ use tokio::time::Instant;
 /// A request's body goes out in pieces of so many bytes, so that each one shows that the line is alive.
 const PIECE: usize = 64 << 10;
 
+/// So many bytes have to come in the time that a stall may take. Less is no transfer: a byte now and then would keep a
+/// request alive for ever.
+const LEAST: usize = 16 << 10;
+
 /// The chunks of a body as they come.
 pub(super) type Chunks = BoxStream<'static, Result<Bytes, HttpError>>;
 
@@ -71,23 +75,51 @@ async fn watched<T>(
     }
 }
 
-/// The chunks, of which none may take longer than `stall`.
+/// The chunks, of which none may take longer than `stall`, and of which so much time of waiting has to bring `LEAST` bytes.
+/// The time that the reader takes does not count.
 fn steady(
     chunks: impl Stream<Item = Result<Bytes, HttpError>> + Send + 'static,
     stall: Option<Duration>,
 ) -> Chunks {
     let Some(stall) = stall else { return chunks.boxed() };
-    let chunks = Box::pin(chunks);
-    futures::stream::unfold(Some(chunks), move |chunks| async move {
-        let mut chunks = chunks?;
+    let begun = Waited { time: Duration::ZERO, bytes: 0 };
+    futures::stream::unfold(Some((Box::pin(chunks), begun)), move |reading| async move {
+        let (mut chunks, mut waited) = reading?;
+        let asked = Instant::now();
         match tokio::time::timeout(stall, chunks.next()).await {
             Ok(None) => None,
-            Ok(Some(Ok(chunk))) => Some((Ok(chunk), Some(chunks))),
+            Ok(Some(Ok(chunk))) => match waited.add(asked.elapsed(), chunk.len(), stall) {
+                Ok(()) => Some((Ok(chunk), Some((chunks, waited)))),
+                Err(error) => Some((Err(error), None)),
+            },
             Ok(Some(Err(error))) => Some((Err(error), None)),
             Err(_) => Some((Err(stalled(stall)), None)),
         }
     })
     .boxed()
+}
+
+/// How long has been waited for how much, lately.
+struct Waited {
+    time: Duration,
+    bytes: usize,
+}
+
+impl Waited {
+    fn add(&mut self, time: Duration, bytes: usize, stall: Duration) -> Result<(), HttpError> {
+        self.time += time;
+        self.bytes += bytes;
+        if self.time < stall {
+            return Ok(());
+        }
+        if self.bytes < LEAST {
+            let message = format!("{} bytes in {:?}, expected at least {LEAST}", self.bytes, self.time);
+            let source = io::Error::new(io::ErrorKind::TimedOut, message);
+            return Err(HttpError::new(HttpErrorKind::Timeout, source));
+        }
+        (self.time, self.bytes) = (Duration::ZERO, 0);
+        Ok(())
+    }
 }
 
 fn stalled(stall: Duration) -> HttpError {
@@ -219,5 +251,15 @@ mod tests {
         let got: Vec<_> = steady(chunks, Some(Duration::from_millis(10))).collect().await;
         assert!(got[0].is_ok() && got[1].as_ref().is_err_and(|it| it.kind() == HttpErrorKind::Timeout));
         assert_eq!(got.len(), 2);
+    }
+
+    #[test]
+    fn a_drip_is_no_transfer_and_a_slow_line_is_one() {
+        let (second, stall) = (Duration::from_secs(1), Duration::from_secs(10));
+        let mut drip = Waited { time: Duration::ZERO, bytes: 0 };
+        let given_up = (0..100).position(|_| drip.add(second, 1, stall).is_err());
+        assert_eq!(given_up, Some(9));
+        let mut slow = Waited { time: Duration::ZERO, bytes: 0 };
+        assert!((0..100).all(|_| slow.add(second, LEAST / 10 + 1, stall).is_ok()));
     }
 }

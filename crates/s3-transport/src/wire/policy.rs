@@ -83,11 +83,13 @@ pub(super) fn of_refusal(answer: &Answer) -> Verdict {
 pub(super) fn of_break(kind: TransportErrorKind) -> Verdict {
     match kind {
         TransportErrorKind::Refused
+        | TransportErrorKind::Unresolved
         | TransportErrorKind::Unreachable
         | TransportErrorKind::TimedOut
         | TransportErrorKind::Broken
+        | TransportErrorKind::Damaged
         | TransportErrorKind::Unreadable => Verdict::Passing,
-        TransportErrorKind::Unresolved | TransportErrorKind::Tls | TransportErrorKind::TooLong => {
+        TransportErrorKind::NoSuchHost | TransportErrorKind::Tls | TransportErrorKind::TooLong => {
             Verdict::Final
         }
     }
@@ -103,8 +105,9 @@ pub(super) struct Tries<'a> {
 }
 
 impl<'a> Tries<'a> {
-    pub(super) fn new(transfer: &'a TransferSettings) -> Self {
-        Tries { transfer, begun: Instant::now(), attempts: 0 }
+    /// Of a request whose first attempt was begun then, with so many attempts that came to nothing.
+    pub(super) fn since(begun: Instant, attempts: u32, transfer: &'a TransferSettings) -> Self {
+        Tries { transfer, begun, attempts }
     }
 
     pub(super) fn elapsed(&self) -> Duration {
@@ -213,14 +216,14 @@ mod tests {
     fn the_budget_is_of_attempts_and_of_time() {
         let mut transfer = TransferSettings { retry_attempts: 3, ..TransferSettings::default() };
         transfer.retry_delay = Duration::from_millis(1);
-        let tries = |attempts| Tries { attempts, ..Tries::new(&transfer) };
+        let tries = |attempts| Tries::since(Instant::now(), attempts, &transfer);
         assert!(tries(2).delay(Verdict::Passing, None).is_some());
         assert!(tries(3).delay(Verdict::Passing, None).is_none());
         assert!(tries(1).delay(Verdict::Final, None).is_none());
         let hour = Some(Duration::from_secs(3600));
         assert_eq!(tries(1).delay(Verdict::Passing, hour), Some(transfer.retry_max_delay));
         let brief = TransferSettings { retry_timeout: Some(Duration::from_secs(10)), ..transfer.clone() };
-        let tries = Tries { attempts: 1, ..Tries::new(&brief) };
+        let tries = Tries::since(Instant::now(), 1, &brief);
         assert!(tries.delay(Verdict::Passing, None).is_some());
         assert!(
             tries.delay(Verdict::Passing, hour).is_none(),

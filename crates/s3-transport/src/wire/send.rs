@@ -3,22 +3,26 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use nars3_store_url::S3Settings;
 use object_store::client::{HttpError, HttpResponse};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, StatusCode};
 use tracing::{Instrument, Span, debug_span, field};
 
-use super::body::{resuming, streamed};
+use super::body::{content_range, resuming, streamed};
+use super::deletion::{self, Fates};
 use super::document;
 use super::draft::Draft;
 use super::exchange::{Chunks, Exchanged, exchange};
 use super::pace::Pace;
+use super::page;
 use super::policy::{self, Tries, Verdict};
+use super::proof::Proof;
 use super::special;
 use super::transport_error::{About, Break};
 use super::{Answer, Operation, Target, TransportErrorKind};
@@ -38,6 +42,8 @@ pub(crate) struct Wire {
     target: Mutex<Target>,
     /// Whether somebody was told that the settings name the wrong region.
     hinted: AtomicBool,
+    /// Whether the server has said that it deletes one object at a time only.
+    deletes_singly: AtomicBool,
     pace: Pace,
     pub(super) stats: Arc<RequestStats>,
     credentials: Option<Arc<CredentialCache>>,
@@ -58,6 +64,8 @@ pub(super) struct Refusal {
     pub(super) answer: Answer,
     pub(super) headers: object_store::HeaderMap,
     pub(super) retry_after: Option<Duration>,
+    /// What a batch came to all the same: what of it was refused may pass, and the rest is done.
+    pub(super) fates: Option<Bytes>,
 }
 
 impl Wire {
@@ -68,8 +76,16 @@ impl Wire {
         stats: Arc<RequestStats>,
         credentials: Option<Arc<CredentialCache>>,
     ) -> Self {
-        let (target, hinted) = (Mutex::new(target), AtomicBool::new(false));
-        Wire { client, settings, target, hinted, pace: Pace::default(), stats, credentials }
+        Wire {
+            client,
+            settings,
+            target: Mutex::new(target),
+            hinted: AtomicBool::new(false),
+            deletes_singly: AtomicBool::new(false),
+            pace: Pace::default(),
+            stats,
+            credentials,
+        }
     }
 
     /// Where the bucket is, as far as is known.
@@ -92,18 +108,25 @@ impl Wire {
             operation = draft.operation().as_str(),
             bucket = self.settings.bucket,
             key = draft.key(),
-            bytes = draft.body_len(),
+            bytes = field::Empty,
             attempts = field::Empty,
             status = field::Empty,
             request_id = field::Empty,
         );
+        if draft.body_len() > 0 {
+            span.record("bytes", draft.body_len());
+        }
         let wire = Arc::clone(self);
         async move { wire.try_until_done(&draft).await }.instrument(span).boxed()
     }
 
     async fn try_until_done(self: &Arc<Self>, draft: &Arc<dyn Draft>) -> Result<HttpResponse, HttpError> {
         let operation = draft.operation();
-        let mut tries = Tries::new(&self.settings.transfer);
+        if operation == Operation::DeleteObjects && self.deletes_singly.load(Ordering::Relaxed) {
+            return deletion::one_by_one(self, &**draft).await;
+        }
+        let begun = Instant::now();
+        let mut tries = Tries::since(begun, 0, &self.settings.transfer);
         let (mut renewed, mut moved) = (false, false);
         loop {
             tries.attempts += 1;
@@ -112,7 +135,10 @@ impl Wire {
                 self.stats.retried();
             }
             let target = self.target();
-            let outcome = self.attempt(&**draft, &target).await?;
+            let mut outcome = self.attempt(&**draft, &target).await?;
+            if let Outcome::Done(exchanged) = outcome {
+                outcome = self.contents(draft, exchanged, begun, tries.attempts).await?;
+            }
             let (verdict, retry_after) = match &outcome {
                 Outcome::Done(_) => (Verdict::Final, None),
                 Outcome::Broken(broken) => (policy::of_break(broken.kind), None),
@@ -141,16 +167,17 @@ impl Wire {
                 continue;
             }
             return match outcome {
-                Outcome::Done(mut exchanged) => {
-                    if operation == Operation::GetObject && exchanged.status.is_success() {
-                        exchanged.chunks = resuming(self, draft, &mut exchanged, tries.attempts);
-                    }
+                Outcome::Done(exchanged) => {
                     Ok(response(exchanged.status, exchanged.headers, exchanged.chunks))
                 }
                 Outcome::Broken(broken) => {
                     Err(self.failed(broken, &**draft, tries.attempts, tries.elapsed()))
                 }
-                Outcome::Refused(refusal) => {
+                Outcome::Refused(mut refusal) => {
+                    if let Some(fates) = refusal.fates.take() {
+                        // Each key has its own error.
+                        return Ok(response(StatusCode::OK, refusal.headers, once(fates)));
+                    }
                     if let Some(instead) = special::instead(self, &**draft, &refusal).await? {
                         return Ok(instead);
                     }
@@ -160,11 +187,40 @@ impl Wire {
         }
     }
 
+    /// The contents of an object, taken up again where they break off; those of a small one are read here, and compared with
+    /// what the answer says of them.
+    async fn contents(
+        self: &Arc<Self>,
+        draft: &Arc<dyn Draft>,
+        mut exchanged: Exchanged,
+        begun: Instant,
+        attempts: u32,
+    ) -> Result<Outcome, HttpError> {
+        if draft.operation() != Operation::GetObject || !exchanged.status.is_success() {
+            return Ok(Outcome::Done(exchanged));
+        }
+        let mut chunks = resuming(self, draft, &mut exchanged, begun, attempts);
+        let Some(proof) = Proof::of(&self.settings.bucket, &exchanged.headers) else {
+            return Ok(Outcome::Done(Exchanged { chunks, ..exchanged }));
+        };
+        // No longer than announced, which is little.
+        let mut contents = BytesMut::new();
+        while let Some(chunk) = chunks.try_next().await? {
+            contents.extend_from_slice(&chunk);
+        }
+        let contents = contents.freeze();
+        Ok(match proof.check(contents.clone()).await? {
+            Ok(()) => Outcome::Done(Exchanged { chunks: once(contents), ..exchanged }),
+            Err(reason) => self.broke(Break::of_answer(TransportErrorKind::Damaged, reason)),
+        })
+    }
+
     /// One attempt: wait for a turn, sign, send, and read what is not the body of an object.
     pub(super) async fn attempt(&self, draft: &dyn Draft, target: &Target) -> Result<Outcome, HttpError> {
         let operation = draft.operation();
         self.pace.turn().await;
         let request = draft.sign(target).await?;
+        let signature = request.headers().get(AUTHORIZATION).cloned();
         self.stats.sent(operation, draft.body_len());
         let stall = self.settings.transfer.stalled_download_timeout;
         let exchanged = match exchange(&self.client, request, stall).await {
@@ -179,11 +235,23 @@ impl Wire {
             Outcome::Done(Exchanged { chunks: futures::stream::empty().boxed(), ..exchanged })
         } else if !exchanged.status.is_success() {
             self.read_refusal(operation, exchanged).await
+        } else if operation.streams() && !has_sound_range(&exchanged.headers) {
+            let reason = "the answer's Content-Range is none".to_owned();
+            self.broke(Break::of_answer(TransportErrorKind::Unreadable, reason))
         } else if operation.streams() {
             Outcome::Done(exchanged)
         } else {
-            self.read_document(operation, exchanged).await
+            self.read_document(draft, exchanged).await
         };
+        match &outcome {
+            Outcome::Refused(refusal) if policy::of_refusal(&refusal.answer) == Verdict::Expired => {
+                if let (Some(credentials), Some(key_id)) = (&self.credentials, signed_by(signature.as_ref()))
+                {
+                    credentials.forget(key_id);
+                }
+            }
+            _ => {}
+        }
         match &outcome {
             Outcome::Done(_) => {
                 self.stats.answered(200, false);
@@ -203,6 +271,13 @@ impl Wire {
         Ok(outcome)
     }
 
+    /// Remembers that the server deletes one object at a time only.
+    pub(super) fn delete_singly(&self) {
+        if !self.deletes_singly.swap(true, Ordering::Relaxed) {
+            tracing::debug!("the server knows no DeleteObjects, objects are deleted one by one");
+        }
+    }
+
     fn broke(&self, broken: Break) -> Outcome {
         self.stats.broke();
         Outcome::Broken(broken)
@@ -213,14 +288,18 @@ impl Wire {
         let body = self.read_up_to(chunks, REFUSAL_LIMIT).await;
         let answer =
             Answer::read(operation, status.as_u16(), &headers, &String::from_utf8_lossy(&body.bytes));
-        self.take_note(answer, headers)
+        Outcome::Refused(self.take_note(answer, headers))
     }
 
     /// A success with a document, which may turn out to be an error: S3 begins some answers before it knows how they
     /// end. It may also be the beginning of a document, or something else altogether.
-    async fn read_document(&self, operation: Operation, exchanged: Exchanged) -> Outcome {
-        let Exchanged { status, headers, chunks } = exchanged;
+    async fn read_document(&self, draft: &dyn Draft, exchanged: Exchanged) -> Outcome {
+        let operation = draft.operation();
+        let Exchanged { status, mut headers, chunks } = exchanged;
         let body = self.read_up_to(chunks, DOCUMENT_LIMIT).await;
+        if draft.body_len() == 0 {
+            Span::current().record("bytes", body.bytes.len());
+        }
         if let Some(error) = body.error {
             return self.broke(Break::of(error));
         }
@@ -232,26 +311,42 @@ impl Wire {
             let text = String::from_utf8_lossy(&body.bytes);
             let mut answer = Answer::read(operation, status.as_u16(), &headers, &text);
             answer.status = Some(document::status_of(answer.code.as_deref()));
-            return self.take_note(answer, headers);
+            return Outcome::Refused(self.take_note(answer, headers));
         }
         if let Err(reason) = document::check(operation, &body.bytes) {
             return self.broke(Break::of_answer(TransportErrorKind::Unreadable, reason));
         }
-        if operation == Operation::DeleteObjects
-            && let Some(code) = document::passing_error(&body.bytes)
-        {
-            // Some were deleted, which can be done once more.
-            let answer = Answer {
-                status: Some(document::status_of(Some(&code))),
-                code: Some(code),
-                ..Answer::read(operation, status.as_u16(), &headers, "")
-            };
-            return self.take_note(answer, headers);
+        if document::root_of(operation).is_some() {
+            // What is handed out may be longer or shorter than what the server sent.
+            headers.remove("content-length");
         }
-        Outcome::Done(Exchanged { status, headers, chunks: once(document::calmed(operation, body.bytes)) })
+        let document = match operation {
+            Operation::DeleteObjects => match Fates::read(&draft.document(), &body.bytes) {
+                Err(reason) => return self.broke(Break::of_answer(TransportErrorKind::Unreadable, reason)),
+                Ok(fates) => {
+                    if let Some(code) = fates.passing() {
+                        // Some were deleted, which can be done once more.
+                        let answer = Answer {
+                            status: Some(document::status_of(Some(code))),
+                            code: Some(code.to_owned()),
+                            ..Answer::read(operation, status.as_u16(), &headers, "")
+                        };
+                        let refusal = self.take_note(answer, headers);
+                        return Outcome::Refused(Box::new(Refusal {
+                            fates: Some(fates.document()),
+                            ..*refusal
+                        }));
+                    }
+                    fates.document()
+                }
+            },
+            Operation::ListObjectsV2 => document::calmed(operation, page::addressable(body.bytes)),
+            _ => document::calmed(operation, body.bytes),
+        };
+        Outcome::Done(Exchanged { status, headers, chunks: once(document) })
     }
 
-    fn take_note(&self, answer: Answer, headers: object_store::HeaderMap) -> Outcome {
+    fn take_note(&self, answer: Answer, headers: object_store::HeaderMap) -> Box<Refusal> {
         tracing::debug!(
             operation = answer.operation.map(Operation::as_str),
             status = answer.status,
@@ -260,13 +355,8 @@ impl Wire {
             request_id = answer.request_id,
             "S3 refused a request"
         );
-        if policy::of_refusal(&answer) == Verdict::Expired
-            && let Some(credentials) = &self.credentials
-        {
-            credentials.forget();
-        }
         let retry_after = policy::retry_after(&headers, SystemTime::now());
-        Outcome::Refused(Box::new(Refusal { answer, headers, retry_after }))
+        Box::new(Refusal { answer, headers, retry_after, fates: None })
     }
 
     /// Goes to the region that a refusal names. False if it names none, or the one that was asked.
@@ -360,6 +450,19 @@ struct Beginning {
     more: bool,
     /// It broke off.
     error: Option<HttpError>,
+}
+
+/// The id of the key that a request was signed with.
+fn signed_by(signature: Option<&HeaderValue>) -> Option<&str> {
+    let (_, credential) = signature?.to_str().ok()?.split_once("Credential=")?;
+    credential.split('/').next()
+}
+
+/// Whether `Content-Range`, where there is one, is the range of an object: object_store's client computes with whatever is
+/// written there.
+fn has_sound_range(headers: &object_store::HeaderMap) -> bool {
+    let range = headers.get("content-range");
+    range.is_none_or(|range| range.to_str().ok().and_then(content_range).is_some())
 }
 
 fn once(bytes: Bytes) -> Chunks {

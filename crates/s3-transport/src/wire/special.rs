@@ -10,10 +10,11 @@ use object_store::client::{HttpError, HttpResponse};
 use object_store::{HeaderMap, HeaderValue};
 use reqwest::StatusCode;
 
-use super::answer::{element, escaped};
 use super::body::content_range;
+use super::deletion::{Batches, one_by_one};
 use super::draft::{Draft, ReadMethod};
 use super::send::{Outcome, Refusal, Wire, response};
+use super::xml::{element, escaped};
 use super::{Answer, Operation};
 
 /// What to answer instead of a refusal, if there is anything better.
@@ -25,9 +26,16 @@ pub(super) async fn instead(
     let answer = &refusal.answer;
     let upload_is_gone = answer.code.as_deref() == Some("NoSuchUpload");
     match draft.operation() {
-        Operation::HeadObject if answer.status == Some(403) && answer.code.is_none() => {
-            ask_for_a_byte(wire, draft).await.map(Some)
-        }
+        Operation::HeadObject if is_bare(answer, &[400, 403]) => ask_for_a_byte(wire, draft).await.map(Some),
+        Operation::HeadBucket if is_bare(answer, &[400]) => ask_for_no_key(wire, draft).await,
+        Operation::DeleteObjects => match Batches::of(answer) {
+            Batches::Unknown => {
+                wire.delete_singly();
+                one_by_one(wire, draft).await.map(Some)
+            }
+            Batches::Unfit => one_by_one(wire, draft).await.map(Some),
+            Batches::Silent => Ok(None),
+        },
         // It was to be forgotten, and it is.
         Operation::AbortMultipartUpload if upload_is_gone => {
             Ok(Some(response(StatusCode::NO_CONTENT, HeaderMap::new(), futures::stream::empty().boxed())))
@@ -37,18 +45,28 @@ pub(super) async fn instead(
     }
 }
 
+/// Whether a refusal has one of these statuses and no reasons. (A 400 that names a region has one.)
+fn is_bare(answer: &Answer, statuses: &[u16]) -> bool {
+    let has_status = answer.status.is_some_and(|status| statuses.contains(&status));
+    has_status && answer.code.is_none() && !(answer.status == Some(400) && answer.region.is_some())
+}
+
 /// The answer to HEAD has no body, so its 403 does not say whether the object, the permission or the signature is at
-/// fault. A GET of one byte is allowed or refused for the same reasons, and says so.
+/// fault, nor its 400 that a token has expired. A GET of one byte is allowed or refused for the same reasons, and says so;
+/// and where new credentials mend it, it has found them.
 async fn ask_for_a_byte(wire: &Arc<Wire>, draft: &dyn Draft) -> Result<HttpResponse, HttpError> {
     let get = draft.read(ReadMethod::Get, &[("range", "bytes=0-0".to_owned())]);
     let answered = wire.send(get).await?;
     let (mut parts, body) = answered.into_parts();
-    if !parts.status.is_success() {
-        let mut text = String::from_utf8_lossy(&body.bytes().await?).into_owned();
-        if let Some(mut answer) = Answer::find(&text) {
-            answer.operation = Some(Operation::HeadObject);
-            text = answer.to_xml();
+    if parts.status == StatusCode::RANGE_NOT_SATISFIABLE {
+        // An empty object has no first byte, but it may be read.
+        let head = draft.read(ReadMethod::Head, &[]);
+        if let Outcome::Done(found) = wire.attempt(&*head, &wire.target()).await? {
+            return Ok(response(found.status, found.headers, futures::stream::empty().boxed()));
         }
+    }
+    if !parts.status.is_success() {
+        let text = renamed(&body.bytes().await?, draft.operation());
         return Ok(HttpResponse::from_parts(parts, text.into()));
     }
     // It may be read after all: what GET says of the object is what HEAD would have said.
@@ -58,6 +76,28 @@ async fn ask_for_a_byte(wire: &Arc<Wire>, draft: &dyn Draft) -> Result<HttpRespo
         parts.headers.insert("content-length", HeaderValue::from(size));
     }
     Ok(response(StatusCode::OK, parts.headers, futures::stream::empty().boxed()))
+}
+
+/// The same for a bucket: a listing of nothing needs the same permission.
+async fn ask_for_no_key(wire: &Arc<Wire>, draft: &dyn Draft) -> Result<Option<HttpResponse>, HttpError> {
+    let (parts, body) = wire.send(draft.list_nothing()).await?.into_parts();
+    if !parts.status.is_success() {
+        let text = renamed(&body.bytes().await?, draft.operation());
+        return Ok(Some(HttpResponse::from_parts(parts, text.into())));
+    }
+    // Whatever it was, it has passed; what HEAD says of the bucket is in its headers.
+    let outcome = wire.attempt(draft, &wire.target()).await?;
+    let Outcome::Done(found) = outcome else { return Ok(None) };
+    Ok(Some(response(found.status, found.headers, found.chunks)))
+}
+
+/// A refusal, as one of another operation.
+fn renamed(refusal: &[u8], operation: Operation) -> String {
+    let text = String::from_utf8_lossy(refusal).into_owned();
+    match Answer::find(&text) {
+        None => text,
+        Some(answer) => Answer { operation: Some(operation), ..answer }.to_xml(),
+    }
 }
 
 /// An upload that is gone may be gone because it was completed. Then the object is there, with the ETag that S3 makes of

@@ -4,8 +4,17 @@ use nars3_store_url::{AddressingError, S3Settings};
 
 use super::Answer;
 
-/// Hosts of AWS, by the ends of their names.
-const AWS_DOMAINS: [&str; 3] = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
+/// Hosts of AWS, in all its partitions, by the ends of their names.
+const AWS_DOMAINS: [&str; 8] = [
+    ".amazonaws.com",
+    ".amazonaws.com.cn",
+    ".amazonaws.eu",
+    ".api.aws",
+    ".c2s.ic.gov",
+    ".sc2s.sgov.gov",
+    ".csp.hci.ic.gov",
+    ".cloud.adc-e.uk",
+];
 
 /// No region of any provider has a longer name.
 const REGION_LEN: usize = 40;
@@ -106,6 +115,20 @@ mod tests {
         assert_eq!(region(answer(400, "", Some("eu-west-3"), None)), found);
         for host in ["bucket.s3-eu-west-3.amazonaws.com", "https://bucket.s3.eu-west-3.amazonaws.com/key"] {
             assert_eq!(region(answer(307, "TemporaryRedirect", None, Some(host))), found, "{host}");
+        }
+        // Wherever the settings can send a request, a host can be read.
+        for name in [
+            "us-east-1",
+            "cn-north-1",
+            "eusc-de-east-1",
+            "us-iso-east-1",
+            "us-isob-east-1",
+            "us-isof-east-1",
+            "eu-isoe-west-1",
+        ] {
+            let settings = S3Settings { region: name.to_owned(), ..S3Settings::new("bucket") };
+            let host = Target::of(&settings).unwrap().authority;
+            assert_eq!(region_of_host(&host).as_deref(), Some(name), "{host}");
         }
     }
 

@@ -13,16 +13,20 @@ use super::Operation;
 pub(crate) enum TransportErrorKind {
     /// Nobody listens there.
     Refused,
-    /// The host name has no address.
+    /// The name service says that the host has no address.
+    NoSuchHost,
+    /// The name service does not answer.
     Unresolved,
     /// There is no way to the network or the host.
     Unreachable,
-    /// The certificate, or the handshake.
+    /// The certificate of either side, or the handshake.
     Tls,
     /// It took too long.
     TimedOut,
     /// The connection ended early.
     Broken,
+    /// The contents are not those that the answer is about.
+    Damaged,
     /// The answer is longer than any right one.
     TooLong,
     /// The answer is none that S3 gives, or only the beginning of one.
@@ -111,15 +115,15 @@ pub(super) struct About<'a> {
 
 /// Finds the reason in the chain of causes. The connector's own error types are private, so for the name service only
 /// its words are left.
-fn classify(error: &HttpError) -> TransportErrorKind {
-    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+fn classify(outermost: &HttpError) -> TransportErrorKind {
+    let mut cause: Option<&(dyn Error + 'static)> = outermost.source();
     let mut kind = None;
     while let Some(error) = cause {
-        if error.is::<rustls::Error>() {
-            return TransportErrorKind::Tls;
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+            return of_tls(tls, outermost.kind() == HttpErrorKind::Connect);
         }
         if error.to_string().starts_with("dns error") {
-            return TransportErrorKind::Unresolved;
+            return of_name_service(&innermost(outermost));
         }
         let io = error.downcast_ref::<io::Error>();
         kind = io.and_then(|error| of_io(error.kind())).or(kind);
@@ -129,11 +133,47 @@ fn classify(error: &HttpError) -> TransportErrorKind {
             None => error.source(),
         };
     }
-    kind.unwrap_or(match error.kind() {
+    kind.unwrap_or(match outermost.kind() {
         HttpErrorKind::Timeout => TransportErrorKind::TimedOut,
         HttpErrorKind::Connect => TransportErrorKind::Unreachable,
         _ => TransportErrorKind::Broken,
     })
+}
+
+/// What a TLS error is about: once the connection stands, a broken record is a broken line, unless the other side says that
+/// it does not want our certificate. (In TLS 1.3 it says so after the handshake.)
+fn of_tls(error: &rustls::Error, connecting: bool) -> TransportErrorKind {
+    use rustls::AlertDescription as Alert;
+    let about_certificates = matches!(
+        error,
+        rustls::Error::AlertReceived(
+            Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::CertificateRequired
+                | Alert::UnknownCA
+                | Alert::AccessDenied
+        )
+    );
+    if connecting || about_certificates { TransportErrorKind::Tls } else { TransportErrorKind::Broken }
+}
+
+/// Whether there is no such name, in the words of glibc, musl and the BSDs, or the name service could not say.
+fn of_name_service(words: &str) -> TransportErrorKind {
+    let known = [
+        "Name or service not known",
+        "No address associated with hostname",
+        "Name does not resolve",
+        "Name has no usable address",
+        "nodename nor servname provided",
+    ];
+    if known.iter().any(|known| words.contains(known)) {
+        TransportErrorKind::NoSuchHost
+    } else {
+        TransportErrorKind::Unresolved
+    }
 }
 
 fn of_io(kind: io::ErrorKind) -> Option<TransportErrorKind> {
@@ -148,5 +188,40 @@ fn of_io(kind: io::ErrorKind) -> Option<TransportErrorKind> {
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::UnexpectedEof => Some(TransportErrorKind::Broken),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The connector's own error, whose type is private.
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Named(&'static str, #[source] io::Error);
+
+    fn of(kind: HttpErrorKind, cause: impl Error + Send + Sync + 'static) -> TransportErrorKind {
+        Break::of(HttpError::new(kind, cause)).kind
+    }
+
+    #[test]
+    fn a_name_service_that_cannot_say_is_not_one_that_says_no() {
+        let dns = |words: &str| {
+            let words = format!("failed to lookup address information: {words}");
+            of(HttpErrorKind::Connect, Named("dns error", io::Error::other(words)))
+        };
+        assert_eq!(dns("Temporary failure in name resolution"), TransportErrorKind::Unresolved);
+        assert_eq!(dns("Try again"), TransportErrorKind::Unresolved);
+        assert_eq!(dns("Name or service not known"), TransportErrorKind::NoSuchHost);
+    }
+
+    #[test]
+    fn tls_that_breaks_later_is_a_broken_line() {
+        let tls = |kind, error: rustls::Error| of(kind, io::Error::new(io::ErrorKind::InvalidData, error));
+        let broken = || rustls::Error::DecryptError;
+        assert_eq!(tls(HttpErrorKind::Connect, broken()), TransportErrorKind::Tls);
+        assert_eq!(tls(HttpErrorKind::Interrupted, broken()), TransportErrorKind::Broken);
+        let alert = rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired);
+        assert_eq!(tls(HttpErrorKind::Interrupted, alert), TransportErrorKind::Tls);
     }
 }

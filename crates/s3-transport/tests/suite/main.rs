@@ -4,11 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod addressing;
+mod bodies;
 mod client_certificate;
 mod conformance;
 mod credentials;
+mod deletion;
 mod errors;
 mod faults;
+mod heads;
+mod listings;
 mod needs;
 mod requests;
 mod retries;

@@ -10,29 +10,9 @@ use nars3_store_url::{S3Client, S3Settings};
 use object_store::path::Path;
 use object_store::{Error, ObjectStoreExt, PutPayload};
 
-use crate::support::{self, Answer, Request, Scripted, clients, keys, open, run, traced_by};
+use crate::support::{Answer, Scripted, clients, in_turn, keys, open, patient, run, stored, traced_by};
 
 const BEGUN: &str = "<InitiateMultipartUploadResult><UploadId>U</UploadId></InitiateMultipartUploadResult>";
-
-/// Settings for a server with three attempts that follow one another at once.
-fn patient(server: &Scripted, client: S3Client) -> S3Settings {
-    let mut settings = support::settings(&server.url());
-    settings.s3_client = Some(client);
-    settings.transfer.retry_attempts = 3;
-    settings.transfer.retry_delay = Duration::from_millis(1);
-    settings.transfer.retry_delay_rate_limited = Duration::from_millis(1);
-    settings
-}
-
-fn stored() -> Answer {
-    Answer::new(200, "").with("etag", "\"e\"")
-}
-
-/// Answers one after the other; the last one for good.
-fn in_turn(answers: Vec<Answer>) -> impl Fn(&Request) -> Answer + Send + Sync {
-    let asked = AtomicUsize::new(0);
-    move |_| answers[asked.fetch_add(1, Ordering::Relaxed).min(answers.len() - 1)].clone()
-}
 
 /// Credentials that change while a request is under way: the server changes what the process will say, and calls the old
 /// key expired.

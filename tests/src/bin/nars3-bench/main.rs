@@ -118,7 +118,7 @@ fn main() -> Result<()> {
     if wanted(S3) {
         println!("{S3} ({} s)", started.elapsed().as_secs());
         let sizes = if options.quick { s3::Sizes::QUICK } else { s3::Sizes::FULL };
-        records.set(S3, s3::run(sizes, options.runs, machine::describe(&nix)?)?);
+        records.set(S3, s3::run(sizes, options.runs, machine::describe(&nix)?, options.quick)?);
     }
     if wanted(NIKS3) {
         println!("{NIKS3} ({} s)", started.elapsed().as_secs());

@@ -130,8 +130,20 @@ async fn a_failed_renewal_leaves_what_is_still_valid() {
 async fn what_the_server_refuses_is_asked_for_anew() {
     let (cache, _) = scripted([expiring_in("revoked", 3600), expiring_in("fresh", 3600)]);
     cache.get().await;
-    cache.forget();
+    cache.forget("revoked");
     assert_eq!(key(&cache.get().await), "fresh");
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_of_the_old_credentials_leaves_the_new_ones() {
+    let (cache, lookups) = scripted([expiring_in("revoked", 3600), expiring_in("fresh", 3600)]);
+    cache.get().await;
+    // Requests that were under way at once hear of it one after the other.
+    for _ in 0..64 {
+        cache.forget("revoked");
+        assert_eq!(key(&cache.get().await), "fresh");
+    }
+    assert_eq!(lookups.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]

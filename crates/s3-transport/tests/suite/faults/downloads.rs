@@ -7,7 +7,7 @@ use super::*;
 
 const LENGTH: usize = 300_000;
 
-async fn read(store: &dyn ObjectStore, name: &str) -> object_store::Result<Vec<u8>> {
+pub(super) async fn read(store: &dyn ObjectStore, name: &str) -> object_store::Result<Vec<u8>> {
     Ok(store.get(&key(name)).await?.bytes().await?.to_vec())
 }
 
@@ -103,7 +103,8 @@ fn a_body_that_never_comes_is_given_up() {
 #[test]
 fn an_object_that_is_replaced_meanwhile_is_not_mixed_with_the_new_one() {
     with_each_client(|rig| {
-        let (old, new) = (contents(LENGTH), vec![7; LENGTH]);
+        // Too large to be read whole before anything is handed out.
+        let (old, new) = (contents(2_000_000), vec![7; 2_000_000]);
         rig.bucket.put("object", &old).unwrap();
         rig.proxy.inject(1, Request::gets, Fault::ResetAnswer { after: 70_000 });
         let outcome = run(async {
@@ -118,8 +119,35 @@ fn an_object_that_is_replaced_meanwhile_is_not_mixed_with_the_new_one() {
     });
 }
 
-/// An end that looks like one is seen through where the answer says how much there is. (Where it does not, the hash in the
-/// narinfo tells: `tests/tests/e2e/faults.rs`.)
+/// What nothing above the transport could check, such as a narinfo, is compared with what the server says of it.
+#[test]
+fn a_document_that_is_damaged_on_its_way_is_asked_for_again() {
+    with_each_client(|rig| {
+        for length in [1000, 100_000] {
+            let whole = contents(length);
+            rig.bucket.put("object", &whole).unwrap();
+            let faults = [
+                Fault::Corrupt { at: 500 },
+                Fault::Truncate { after: 500, announced: true },
+                Fault::Truncate { after: 0, announced: true },
+            ];
+            for fault in faults {
+                rig.proxy.heal();
+                rig.proxy.inject(2, Request::gets, fault.clone());
+                let got = run(async { read(&*rig.store().await, "object").await.unwrap() });
+                assert!(got == whole, "{fault:?}");
+                rig.proxy.inject(usize::MAX, Request::gets, fault);
+                let before = rig.proxy.hurt();
+                let error = described(&run(async { read(&*rig.store().await, "object").await.unwrap_err() }));
+                assert!(error.to_string().starts_with("body damaged on its way"), "{error}");
+                assert_eq!(rig.proxy.hurt() - before, ATTEMPTS as usize);
+            }
+        }
+    });
+}
+
+/// An end that looks like one is seen through where the answer says how much there is. (Where a large object's does not, the
+/// hash in the narinfo tells: `tests/tests/e2e/faults.rs`.)
 #[test]
 fn a_part_that_is_shorter_than_it_says_is_no_part() {
     with_each_client(|rig| {
@@ -161,6 +189,19 @@ fn what_drips_for_ever_is_given_up() {
             read(&*store, "object").await.unwrap_err()
         });
         assert!(described(&error).to_string().starts_with("timed out"), "{error}");
+    });
+}
+
+/// And where they say nothing about the time of a request, less than 16 KiB in the time of a stall is no transfer.
+#[test]
+fn what_drips_for_ever_is_given_up_without_a_timeout_too() {
+    with_each_client(|rig| {
+        rig.bucket.put("object", &contents(LENGTH)).unwrap();
+        let pause = Duration::from_millis(20);
+        rig.proxy.inject(usize::MAX, Request::gets, Fault::Drip { piece: 1, pause });
+        let error = described(&run(async { read(&*rig.impatient().await, "object").await.unwrap_err() }));
+        assert!(error.to_string().starts_with("timed out"), "{error}");
+        assert_eq!(rig.proxy.hurt(), ATTEMPTS as usize);
     });
 }
 

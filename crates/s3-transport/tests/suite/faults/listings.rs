@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::*;
 
-async fn names(store: &dyn ObjectStore) -> object_store::Result<BTreeSet<String>> {
+pub(super) async fn names(store: &dyn ObjectStore) -> object_store::Result<BTreeSet<String>> {
     store.list(None).map_ok(|object| object.location.to_string()).try_collect().await
 }
 

@@ -1,4 +1,5 @@
-//! What networks, proxies and servers do to requests and answers, done on purpose between each client and a real MinIO.
+//! What networks, proxies and servers do to requests and answers, done on purpose between each client and a real MinIO, and
+//! in a short form before SeaweedFS.
 //!
 //! Every fault is survived, or ends with the right error after a bounded number of attempts. No upload is told to be done
 //! that is not there whole, no download gives other bytes than those that were stored, and no upload in parts is left
@@ -7,6 +8,7 @@
 mod downloads;
 mod listings;
 mod memory;
+mod seaweedfs;
 mod uploads;
 
 use std::sync::Arc;
@@ -37,7 +39,12 @@ struct Rig {
 /// Runs a test with each client, in a bucket of its own.
 fn with_each_client(test: impl Fn(&Rig)) {
     let Some(binary) = find_minio() else { return skip(Need::Minio, "no binary") };
-    let server = S3Server::shared_kind(&ServerKind::Minio(binary)).unwrap();
+    with_each_client_of(&ServerKind::Minio(binary), test);
+}
+
+/// The same, before a server of this kind.
+fn with_each_client_of(kind: &ServerKind, test: impl Fn(&Rig)) {
+    let server = S3Server::shared_kind(kind).unwrap();
     for client in clients() {
         test(&Rig::new(&server, client));
     }

@@ -8,7 +8,7 @@ use super::*;
 type About = fn(&Request) -> bool;
 
 /// S3 takes no smaller part, but for the last.
-const PART: usize = 5 << 20;
+pub(super) const PART: usize = 5 << 20;
 
 /// Faults of requests with a body, beside those that any request survives.
 fn faults_of_bodies() -> Vec<(&'static str, Fault)> {
@@ -103,7 +103,7 @@ fn a_condition_holds_through_faults() {
 }
 
 /// Two parts and a bit, sent at once; aborted if anything fails, as whoever uploads does.
-async fn upload(store: &dyn ObjectStore, name: &str, whole: &[u8]) -> object_store::Result<()> {
+pub(super) async fn upload(store: &dyn ObjectStore, name: &str, whole: &[u8]) -> object_store::Result<()> {
     let mut upload = store.put_multipart(&key(name)).await?;
     let outcome = send_parts(&mut *upload, whole).await;
     if outcome.is_err() {

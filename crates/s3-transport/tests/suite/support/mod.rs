@@ -5,6 +5,8 @@ mod scripted;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use nars3_s3::{CredentialSource, Environment, StaticKeys};
 use nars3_store_url::{Endpoint, S3Client, S3Settings};
@@ -53,4 +55,25 @@ pub(crate) fn clients() -> Vec<S3Client> {
         clients.push(S3Client::Rusoto);
     }
     clients
+}
+
+/// Settings for a server with three attempts that follow one another at once.
+pub(crate) fn patient(server: &Scripted, client: S3Client) -> S3Settings {
+    let mut settings = settings(&server.url());
+    settings.s3_client = Some(client);
+    settings.transfer.retry_attempts = 3;
+    settings.transfer.retry_delay = Duration::from_millis(1);
+    settings.transfer.retry_delay_rate_limited = Duration::from_millis(1);
+    settings
+}
+
+/// The answer to a write.
+pub(crate) fn stored() -> Answer {
+    Answer::new(200, "").with("etag", "\"e\"")
+}
+
+/// Answers one after the other; the last one for good.
+pub(crate) fn in_turn(answers: Vec<Answer>) -> impl Fn(&Request) -> Answer + Send + Sync {
+    let asked = AtomicUsize::new(0);
+    move |_| answers[asked.fetch_add(1, Ordering::Relaxed).min(answers.len() - 1)].clone()
 }

@@ -47,7 +47,7 @@ pub(super) static ROWS: [Setting; 11] = [
         SERVERS,
         NixOption,
         UNSIGNED,
-        "How long a transfer may go without a byte; 0 is no limit.",
+        "How long a transfer may go without a byte, and an answer with less than 16 KiB; 0 is no limit.",
         transfer!(stalled_download_timeout),
     )
     .default("300")

@@ -25,6 +25,9 @@ pub(crate) use table::section;
 /// How far away the far server is.
 const DELAY: Duration = Duration::from_millis(25);
 
+const NO_BOTO3: &str =
+    "no boto3: neither the virtual environment that is active nor PATH has a Python that knows it";
+
 /// How much is sent around.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
@@ -125,12 +128,17 @@ impl Operation {
     }
 }
 
-/// Measures all, and gives what is recorded.
-pub(crate) fn run(sizes: Sizes, runs: usize, machine: Vec<String>) -> Result<Value> {
-    let boto3 = Boto3::find();
+fn peer(boto3: Option<Boto3>, is_quick: bool) -> Result<Option<Boto3>> {
+    ensure!(is_quick || boto3.is_some(), NO_BOTO3);
+    Ok(boto3)
+}
+
+/// Measures all, and gives what is recorded. What is kept has its peer beside it: only a quick run does without.
+pub(crate) fn run(sizes: Sizes, runs: usize, machine: Vec<String>, is_quick: bool) -> Result<Value> {
+    let boto3 = peer(Boto3::find(), is_quick)?;
     match &boto3 {
         Some(boto3) => println!("  boto3 {}", boto3.version),
-        None => println!("  NO BOTO3: neither a virtual environment nor PATH has a Python that knows it"),
+        None => println!("  {NO_BOTO3}"),
     }
     let mut clients = vec![Client::Limit, Client::ObjectStore, Client::Rusoto];
     clients.extend(boto3.clone().map(Client::Boto3));
@@ -248,5 +256,16 @@ impl Round {
             std::fs::remove_file(&target)?;
         }
         Ok(Exchange { cost, requests: load::requests_counted(self.server.endpoint())? - before })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_quick_run_does_without_its_peer() {
+        assert!(peer(None, true).unwrap().is_none());
+        peer(None, false).unwrap_err();
     }
 }
