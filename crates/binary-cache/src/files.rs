@@ -126,11 +126,11 @@ impl BinaryCache {
         };
         let contents = match node {
             Some((size, Some(offset))) if entry.compression == Compression::None && offset >= 8 => {
-                let extraction = extraction(&entry, self.nar_key_of(&entry)?);
+                let extraction = extraction(&entry, self.nar_place_of(&entry)?);
                 self.fetch_range(&entry, extraction, offset, size).await?
             }
             Some((size, Some(offset))) if entry.compression == Compression::Zstd && offset >= 8 => {
-                let key = self.nar_key_of(&entry)?;
+                let key = self.nar_place_of(&entry)?;
                 match self.locate(&entry, &key, offset - 8..offset.saturating_add(size)).await? {
                     Some(located) => {
                         self.fetch_frames(&entry, extraction(&entry, key), located, size).await?

@@ -10,7 +10,7 @@ use nars3_store_path::{Hash, Hasher, StorePath};
 
 use crate::BinaryCache;
 use crate::known::Entry;
-use crate::location::{LocationError, object_key, without_query};
+use crate::location::{LocationError, is_absolute, object_key, without_query};
 use crate::objects::{Download, FileHere, Objects, SMALL_BODY, Turn, undo_encoding};
 
 impl BinaryCache {
@@ -100,8 +100,8 @@ impl BinaryCache {
 
     async fn fetch_file(&self, entry: &Entry) -> Result<(String, Download), StoreError> {
         let path = &entry.info.path;
-        let (key, found) = match (object_key(self.objects.uri(), &entry.url), &self.elsewhere) {
-            (Err(LocationError::OtherOrigin { url }), Some(elsewhere)) => {
+        let (key, found) = match (self.objects.location(&entry.url), &self.elsewhere) {
+            (Err(LocationError::OtherOrigin { url }), Some(elsewhere)) if is_absolute(&url) => {
                 let reading = || format!("read '{}'", without_query(&url));
                 let opened = elsewhere.open(&url).await;
                 let (store, place) = opened.map_err(|error| self.objects.failed(reading(), error))?;
@@ -110,12 +110,12 @@ impl BinaryCache {
                 (name, found)
             }
             _ => {
-                let key = self.nar_key_of(entry)?;
+                let place = self.nar_place_of(entry)?;
                 let is_small = entry.file_size.is_some_and(|size| size <= SMALL_BODY);
                 let turn = if is_small { Some(self.objects.turn().await) } else { None };
-                let found = self.objects.download(&key, None).await?;
+                let found = self.objects.download(&place, None).await?;
                 turn.iter().for_each(Turn::answered);
-                (key, found)
+                (without_query(&place).to_owned(), found)
             }
         };
         let Some(download) = found else {
@@ -126,10 +126,21 @@ impl BinaryCache {
         Ok((key, download))
     }
 
-    /// The key of the file of a path.
+    /// The key of the file of a path, which is what it is called in the cache. An error for one that lies elsewhere.
     pub(crate) fn nar_key_of(&self, entry: &Entry) -> Result<String, StoreError> {
-        object_key(self.objects.uri(), &entry.url)
-            .map_err(|error| self.objects.corrupt(format!("{}.narinfo", entry.info.path.hash_part()), error))
+        let misled = |error| self.misled(entry, error);
+        let key = self.objects.location(&entry.url).map_err(misled)?.key;
+        key.ok_or_else(|| misled(LocationError::OtherOrigin { url: entry.url.clone() }))
+    }
+
+    /// Where to ask for the file of a path: its key, or a URL of the web server that the cache is on.
+    pub(crate) fn nar_place_of(&self, entry: &Entry) -> Result<String, StoreError> {
+        let location = self.objects.location(&entry.url);
+        Ok(location.map_err(|error| self.misled(entry, error))?.place)
+    }
+
+    fn misled(&self, entry: &Entry, error: LocationError) -> StoreError {
+        self.objects.corrupt(format!("{}.narinfo", entry.info.path.hash_part()), error)
     }
 }
 

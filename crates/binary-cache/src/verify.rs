@@ -315,7 +315,7 @@ impl BinaryCache {
         entry: &Entry,
         files: Option<&BTreeMap<String, u64>>,
     ) -> Result<(), StoreError> {
-        let key = self.nar_key_of(entry)?;
+        let key = self.nar_place_of(entry)?;
         let size = match files.and_then(|files| files.get(&key)) {
             Some(size) => Some(*size),
             None => self.objects.head(&key).await?.map(|meta| meta.size),

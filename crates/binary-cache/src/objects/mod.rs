@@ -9,6 +9,7 @@ mod keys;
 mod keyspace;
 mod kind;
 mod limit;
+mod lock;
 mod spread;
 mod stream;
 mod upload;
@@ -34,6 +35,7 @@ use object_store::{
     Attribute, GetOptions, GetResult, GetResultPayload, ObjectMeta, ObjectStore, UpdateVersion,
 };
 
+use answer::has_no_conditions;
 pub(crate) use answer::{Answer, answer};
 pub(crate) use download::Download;
 use encoding::encode;
@@ -48,14 +50,17 @@ pub(crate) use walk::PAGE;
 pub(crate) use write::{Mode, Written};
 
 pub(crate) use directory::FileHere;
+use lock::DirectoryLock;
 use tokio::sync::OnceCell;
 use window::Window;
 pub(crate) use window::{SMALL_BODY, Turn};
 
 use crate::budget::Budget;
+use crate::location::{Location, LocationError, is_absolute, location, without_query};
 use crate::options::{BinaryCacheOptions, Limits, ListingOrder};
 use crate::path_info_cache::Remembered;
 use crate::stats::CacheStats;
+use crate::web::WebServer;
 
 /// An object store with the manners of a binary cache.
 #[derive(Debug)]
@@ -73,6 +78,8 @@ pub(crate) struct Objects {
     headers: HeaderSettings,
     requests: Window,
     pub(crate) upload_memory: Budget,
+    web: Option<Arc<dyn WebServer>>,
+    lock: DirectoryLock,
     /// Set when nothing was found in the cache as it was opened.
     was_empty: AtomicBool,
     /// Cleared when the store says that it keeps no headers (a directory of files).
@@ -120,6 +127,8 @@ impl Objects {
             headers: options.headers.clone(),
             requests: Window::new(options.limits.concurrent_requests),
             upload_memory: Budget::new(options.limits.upload_memory),
+            web: options.web.clone(),
+            lock: DirectoryLock::new(options.locked.clone()),
             was_empty: AtomicBool::new(false),
             keeps_headers: AtomicBool::new(true),
             told_of_denials: AtomicBool::new(false),
@@ -180,6 +189,21 @@ impl Objects {
 
     fn path(&self, key: &str) -> Result<Path, StoreError> {
         Path::parse(key).map_err(|source| self.failed(format!("use the key '{key}'"), source))
+    }
+
+    /// The object store that has `key`, and where: this cache's own, but for a URL of its web server.
+    fn place(&self, key: &str) -> Result<(Arc<dyn ObjectStore>, Path), StoreError> {
+        match &self.web {
+            Some(web) if is_absolute(key) => web
+                .object(key)
+                .map_err(|error| self.failed(format!("use the URL '{}'", without_query(key)), error)),
+            _ => Ok((Arc::clone(&self.store), self.path(key)?)),
+        }
+    }
+
+    /// Where the `URL` of a narinfo leads.
+    pub(crate) fn location(&self, url: &str) -> Result<Location, LocationError> {
+        location(&self.uri, url, self.web.as_deref())
     }
 
     /// A place among the small requests.
@@ -252,10 +276,11 @@ impl Objects {
 
     /// What a HEAD request says of `key`; `None` if there is no such object.
     pub(crate) async fn head(&self, key: &str) -> Result<Option<ObjectMeta>, StoreError> {
-        let path = self.path(key)?;
+        let (store, path) = self.place(key)?;
+        let key = without_query(key);
         let _turn = self.turn().await;
         self.stats.count_head();
-        match self.store.get_opts(&path, GetOptions::new().with_head(true)).await {
+        match store.get_opts(&path, GetOptions::new().with_head(true)).await {
             Ok(found) => Ok(Some(found.meta)),
             Err(error) if self.is_missing(key, &error) => Ok(None),
             Err(error) => Err(self.failed(format!("look for '{key}'"), error)),

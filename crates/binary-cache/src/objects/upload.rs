@@ -14,6 +14,7 @@ use object_store::{Attributes, MultipartUpload, PutMultipartOptions};
 use tokio::task::JoinSet;
 
 use super::{Answer, Kind, Mode, Objects, Written, answer, limit};
+use crate::web::{FileToSend, WebServer};
 
 /// The most parts an object may have in S3.
 const MOST_PARTS: u64 = 10_000;
@@ -71,7 +72,8 @@ impl Source {
 
 impl Objects {
     /// Writes the file `source` under `key`, a name that follows from its content: what is there already is kept if
-    /// it has the right size, unless `replace`. `Written::Not` says that it was kept.
+    /// it has the right size, unless `replace`. `Written::Not` says that it was kept. Memory for a file on disk is that of a
+    /// part, or of some chunks; one that is to go in one request of an object store is refused if it needs more.
     pub(crate) async fn put_file(
         &self,
         key: &str,
@@ -84,18 +86,21 @@ impl Objects {
         if !replace && self.asks_first(size) && self.is_there(key, size).await? {
             return Ok(Written::Not);
         }
-        if let Source::File { .. } = source
-            && !self.in_parts(size)
+        if let (Source::File { file, .. }, Some(web)) = (source, &self.web)
+            && self.in_parts(size)
         {
-            limit::check_whole(size, self.upload_memory.total())
-                .map_err(|error| self.failed(format!("write '{key}'"), error))?;
+            let file = FileToSend::new(Arc::clone(file), size);
+            return self.put_file_streamed(web.as_ref(), &path, file, kind).await;
         }
         if self.in_parts(size) && self.put_file_in_parts(&path, source, kind).await? {
             tracing::debug!(store = %self.uri, key, bytes = size, "uploaded in parts");
             return Ok(Written::Now);
         }
-        // What is in memory is accounted for by whoever put it there. A file that is too large for parts of it to be
-        // refused, but whose store knows no parts, as a web server, goes alone.
+        if let Source::File { .. } = source {
+            limit::check_whole(size, self.upload_memory.total())
+                .map_err(|error| self.failed(format!("write '{key}'"), error))?;
+        }
+        // What is in memory is accounted for by whoever put it there.
         let _share = match source {
             Source::Memory(_) => None,
             Source::File { .. } => Some(self.upload_memory.take(size).await),
@@ -112,6 +117,26 @@ impl Objects {
         }
         tracing::debug!(store = %self.uri, key, bytes = size, ?written, "uploaded");
         Ok(written)
+    }
+
+    /// Sends a large file to a web server, which takes objects whole.
+    async fn put_file_streamed(
+        &self,
+        web: &dyn WebServer,
+        path: &Path,
+        file: FileToSend,
+        kind: Kind,
+    ) -> Result<Written, StoreError> {
+        let turn = self.turn().await;
+        let size = file.size();
+        self.stats.count_put(size);
+        web.put_file(path, file, self.headers(kind))
+            .await
+            .map_err(|error| self.failed(format!("write '{path}'"), error))?;
+        turn.took(size);
+        self.sent(size);
+        tracing::debug!(store = %self.uri, key = %path, bytes = size, "uploaded as it was read");
+        Ok(Written::Now)
     }
 
     /// Whether to look for an object of `size` bytes before it is sent. In a cache that was empty a moment ago, only

@@ -21,3 +21,4 @@ mod round_trip;
 mod server_copy;
 mod support;
 mod tampering;
+mod web_server;
