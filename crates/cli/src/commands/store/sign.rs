@@ -57,8 +57,11 @@ pub(super) async fn copy_sigs(args: &StoreCopySigsArgs, context: &Context) -> Cl
         let theirs = source.path_infos(&paths).await?;
         for ours in &infos {
             let Some(theirs) = theirs.get(&ours.path) else { continue };
-            // Signatures are over the contents: those of other contents would say nothing of ours.
-            if theirs.nar_hash != ours.nar_hash || theirs.nar_size != ours.nar_size {
+            // Signatures are over contents and references: those of others would say nothing of ours.
+            if theirs.nar_hash != ours.nar_hash
+                || theirs.nar_size != ours.nar_size
+                || theirs.references != ours.references
+            {
                 continue;
             }
             let new: Vec<Signature> = theirs.signatures.difference(&ours.signatures).cloned().collect();
