@@ -72,7 +72,7 @@
 //! | `take`, `incoming`, `compress`, `spool` | a NAR on its way in |
 //! | `workers` | the few threads that compress what takes much memory |
 //! | `take_stored` | a large NAR that is kept as it is: its parts go out while it is read |
-//! | `publish` | references, signatures, the narinfo |
+//! | `publish`, `signatures` | references, signatures, the narinfo |
 //! | `send`, `location`, `unpack` | a NAR on its way out |
 //! | `web` | what a cache needs of a web server beyond an object store |
 //! | `send_file`, `take_file` | the same file on its way to another cache, never compressed again |
@@ -108,6 +108,7 @@ mod seek;
 mod send;
 mod send_file;
 mod server_copy;
+mod signatures;
 mod spool;
 mod stats;
 mod take;

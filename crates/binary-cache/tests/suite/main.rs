@@ -19,6 +19,7 @@ mod realisations;
 mod remembered;
 mod round_trip;
 mod server_copy;
+mod signing;
 mod support;
 mod tampering;
 mod web_server;
