@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
 
-use nars3_compression::{Compression, CompressionError, DecoderOptions, decoder_with};
+use nars3_compression::{Compression, DecoderOptions, decoder_with};
 use nars3_narinfo::PathInfo;
 use nars3_store_api::{BoxError, CHUNK_SIZE, NarStream, NarWriter, Stage, StoreError, Work};
 use nars3_store_path::{Hash, Hasher, StorePath};
@@ -297,12 +297,7 @@ impl Unpacking {
 
     /// The bytes could not be decoded, or could not be had.
     fn unreadable(&self, error: io::Error) -> StoreError {
-        if let Some(inner) = error.get_ref()
-            && inner.is::<CompressionError>()
-        {
-            return self.corrupt(error);
-        }
-        self.objects.failed(format!("read '{}'", self.key), error)
+        self.objects.unreadable(&self.key, error)
     }
 }
 

@@ -10,6 +10,7 @@ mod keyspace;
 mod kind;
 mod limit;
 mod lock;
+mod spooled;
 mod spread;
 mod stream;
 mod upload;
@@ -18,7 +19,7 @@ mod window;
 mod write;
 
 use std::future::ready;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::str::Utf8Error;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream as streams};
+use nars3_compression::CompressionError;
 use nars3_narinfo::CACHE_INFO_KEY;
 use nars3_store_api::{BoxError, Event, Progress, StoreError, Work};
 use nars3_store_path::HashPart;
@@ -173,6 +175,14 @@ impl Objects {
     /// What is under `key` makes no sense.
     pub(crate) fn corrupt(&self, key: impl Into<String>, source: impl Into<BoxError>) -> StoreError {
         StoreError::Corrupt { store: self.uri.clone(), location: key.into(), source: source.into() }
+    }
+
+    /// The bytes of `key` could not be decoded, or could not be had.
+    pub(crate) fn unreadable(&self, key: &str, error: io::Error) -> StoreError {
+        match error.get_ref() {
+            Some(inner) if inner.is::<CompressionError>() => self.corrupt(key, error),
+            _ => self.failed(format!("read '{key}'"), error),
+        }
     }
 
     /// Tells whoever opened the cache, and nobody else: what becomes of a warning is theirs to decide.

@@ -1,7 +1,7 @@
 //! Writing large objects: in parts, some at a time, with the memory that the settings allow.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -49,7 +49,15 @@ impl Source {
         }
     }
 
-    async fn read(&self, range: Range<u64>) -> io::Result<Bytes> {
+    /// Its bytes from the beginning on, for a thread that may block.
+    pub(super) fn reader(&self) -> Box<dyn Read + '_> {
+        match self {
+            Self::Memory(bytes) => Box::new(bytes.as_ref()),
+            Self::File { file, .. } => Box::new(FromStart { file, at: 0 }),
+        }
+    }
+
+    pub(super) async fn read(&self, range: Range<u64>) -> io::Result<Bytes> {
         let outside = || io::Error::from(io::ErrorKind::UnexpectedEof);
         let length = usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| outside())?;
         match self {
@@ -67,6 +75,20 @@ impl Source {
                 tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
             }
         }
+    }
+}
+
+/// A file from its beginning on, wherever others who have it are.
+struct FromStart<'f> {
+    file: &'f File,
+    at: u64,
+}
+
+impl Read for FromStart<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
     }
 }
 
@@ -90,7 +112,7 @@ impl Objects {
             && self.in_parts(size)
         {
             let file = FileToSend::new(Arc::clone(file), size);
-            return self.put_file_streamed(web.as_ref(), &path, file, kind).await;
+            return self.put_file_streamed(web.as_ref(), &path, file, self.headers(kind)).await;
         }
         if self.in_parts(size) && self.put_file_in_parts(&path, source, kind).await? {
             tracing::debug!(store = %self.uri, key, bytes = size, "uploaded in parts");
@@ -120,17 +142,17 @@ impl Objects {
     }
 
     /// Sends a large file to a web server, which takes objects whole.
-    async fn put_file_streamed(
+    pub(super) async fn put_file_streamed(
         &self,
         web: &dyn WebServer,
         path: &Path,
         file: FileToSend,
-        kind: Kind,
+        headers: Attributes,
     ) -> Result<Written, StoreError> {
         let turn = self.turn().await;
         let size = file.size();
         self.stats.count_put(size);
-        web.put_file(path, file, self.headers(kind))
+        web.put_file(path, file, headers)
             .await
             .map_err(|error| self.failed(format!("write '{path}'"), error))?;
         turn.took(size);

@@ -96,7 +96,7 @@ impl Objects {
     }
 
     /// One write, with a fallback for stores without conditions. `None`: the store cannot keep `headers`.
-    async fn put(
+    pub(super) async fn put(
         &self,
         path: &Path,
         body: Bytes,
