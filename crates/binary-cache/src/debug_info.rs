@@ -22,6 +22,10 @@ impl Beside {
     pub(crate) fn is_empty(&self) -> bool {
         self.listing.is_none() && self.links.is_empty()
     }
+
+    pub(crate) fn has_listing(&self) -> bool {
+        self.listing.is_some()
+    }
 }
 
 impl BinaryCache {
@@ -60,6 +64,16 @@ impl BinaryCache {
         let links: Vec<_> = links.collect();
         let at_once = self.objects.limits().concurrent_requests.max(1);
         stream::iter(links).buffer_unordered(at_once).try_for_each(async |_| Ok(())).await
+    }
+
+    /// Deletes the listing of a path, if there is one, because its NAR is about to be another.
+    pub(crate) async fn delete_listing(&self, path: &StorePath) -> Result<(), StoreError> {
+        let key = listing_key(path);
+        // Asked first: who may write a cache may not always delete from it, and mostly there is nothing to delete.
+        match self.objects.head(&key).await? {
+            Some(_) => self.objects.delete(&key).await,
+            None => Ok(()),
+        }
     }
 
     /// Takes back the listing of a path, because it may be in the place of one of another NAR. The links stay: they

@@ -42,11 +42,13 @@
 //! - Opening a cache writes nothing. The first path that is published brings `nix-cache-info`.
 //! - What comes out of the cache is checked against FileSize and FileHash, where the narinfo has them, and against NarHash
 //!   and NarSize always: a NAR with a wrong bit ends in an error, never in a complete stream.
-//! - A narinfo is about the path that its key names, and its `URL` leads to an object of the same cache, or it is refused.
+//! - A narinfo is about the path that its key names, and its `URL` leads to an object of the same cache, or at least of the
+//!   same web server, or it is refused.
 //! - No NAR is in memory as a whole. What is held is bounded by `Limits`, shared by all paths in flight, whatever is
 //!   stored. Hashing and compression run on the blocking pool, or on a few threads where they take much memory.
 //! - Conditional writes settle races: of two writers of one path the first wins, and the signatures of both stay. Stores
-//!   without conditional writes or without headers (files) are found out by their answers and served as well as they can.
+//!   without conditional writes or without headers (files) are found out by their answers and served as well as they can:
+//!   a directory of this machine is locked, a web server is told the condition and asked first.
 //! - What this process knows to be present is remembered, absence is not. Readers may be answered from a file that outlives
 //!   the process (`PathInfoCache`), absence included; a push never is.
 //! - Access denied means "no such object", as S3 answers without `s3:ListBucket`, and is told once as a warning; rejected
@@ -70,8 +72,9 @@
 //! | `take`, `incoming`, `compress`, `spool` | a NAR on its way in |
 //! | `workers` | the few threads that compress what takes much memory |
 //! | `take_stored` | a large NAR that is kept as it is: its parts go out while it is read |
-//! | `publish` | references, signatures, the narinfo |
+//! | `publish`, `signatures` | references, signatures, the narinfo |
 //! | `send`, `location`, `place`, `unpack` | a NAR on its way out |
+//! | `web` | what a cache needs of a web server beyond an object store |
 //! | `send_file`, `take_file` | the same file on its way to another cache, never compressed again |
 //! | `server_copy` | the same file, copied by the server that holds both caches |
 //! | `files`, `seek`, `local_nars` | single files and listings |
@@ -106,6 +109,7 @@ mod seek;
 mod send;
 mod send_file;
 mod server_copy;
+mod signatures;
 mod spool;
 mod stats;
 mod take;
@@ -113,6 +117,7 @@ mod take_file;
 mod take_stored;
 mod unpack;
 mod verify;
+mod web;
 mod workers;
 
 pub use cache::BinaryCache;
@@ -127,3 +132,4 @@ pub use server_copy::{FileCopier, ServerCopies};
 pub use stats::{CacheStats, Presence};
 pub use take::UnreadableEncoding;
 pub use verify::{Finding, VerifyOptions, VerifyReport};
+pub use web::{FileToSend, WebPlace, WebServer};

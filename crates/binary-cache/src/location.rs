@@ -8,6 +8,8 @@ use nars3_store_api::BoxError;
 use object_store::ObjectStore;
 use object_store::path::Path;
 
+use crate::web::{WebPlace, WebServer};
+
 /// Opens objects on other servers than the cache's own. It is given URLs that strangers wrote, and must not let any
 /// credential go along.
 #[async_trait]
@@ -23,6 +25,36 @@ pub(crate) enum LocationError {
     OtherOrigin { url: String },
     #[error("its URL '{url}' is not the name of an object: {reason}")]
     NotAKey { url: String, reason: &'static str },
+}
+
+/// Where a `URL` leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Location {
+    /// Where to ask for it: a key of the cache, or a whole URL of its web server.
+    pub(crate) place: String,
+    /// The key of the object in the cache; `None` for what lies beside it, on the same web server.
+    pub(crate) key: Option<String>,
+}
+
+/// Where `url` leads in the cache at `uri`, which may be on a web server: that is asked for just what the URL says, query
+/// and all, as long as it is its own.
+pub(crate) fn location(uri: &str, url: &str, web: Option<&dyn WebServer>) -> Result<Location, LocationError> {
+    let Some(web) = web else {
+        let key = object_key(uri, url)?;
+        return Ok(Location { place: key.clone(), key: Some(key) });
+    };
+    let whole = match web.resolve(url) {
+        Some(WebPlace::Own(whole)) => whole,
+        Some(WebPlace::Other(whole)) => return Err(LocationError::OtherOrigin { url: whole }),
+        None => return Err(LocationError::OtherOrigin { url: url.to_owned() }),
+    };
+    let key = object_key(uri, &whole).ok();
+    let place = match &key {
+        // Where no character has to be spelt otherwise, the key says as much as the URL.
+        Some(key) if whole.ends_with(&format!("/{key}")) && !key.contains('%') => key.clone(),
+        _ => whole,
+    };
+    Ok(Location { place, key })
 }
 
 /// The key that `url` names in the cache at `uri`. A relative URL is relative to the narinfo, which is at the top of
@@ -59,8 +91,8 @@ pub(crate) fn without_query(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or(url)
 }
 
-/// Whether a URL begins with a scheme (RFC 3986: a letter, then letters, digits, `+`, `-`, `.`, up to a colon).
-fn is_absolute(url: &str) -> bool {
+/// Whether a text begins with a scheme, as a URL does (RFC 3986: a letter, then letters, digits, `+`, `-`, `.`, up to a colon).
+pub(crate) fn is_absolute(url: &str) -> bool {
     url.split_once(':').is_some_and(|(scheme, _)| {
         scheme.starts_with(|first: char| first.is_ascii_alphabetic())
             && scheme.chars().all(|character| character.is_ascii_alphanumeric() || "+-.".contains(character))
@@ -69,7 +101,10 @@ fn is_absolute(url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use object_store::Attributes;
+
     use super::*;
+    use crate::web::FileToSend;
 
     const BUCKET: &str = "s3://bucket?endpoint=127.0.0.1:9000";
 
@@ -100,6 +135,46 @@ mod tests {
             assert_eq!(object_key(BUCKET, url), Err(LocationError::OtherOrigin { url: url.into() }), "{url}");
         }
         assert!(object_key("https://c.example/p", "https://c.example/other/nar/a").is_err());
+    }
+
+    /// A server that resolves URLs as far as these tests need it.
+    #[derive(Debug)]
+    struct Server;
+
+    #[async_trait]
+    impl WebServer for Server {
+        fn resolve(&self, url: &str) -> Option<WebPlace> {
+            let own = "https://c.example";
+            Some(match url {
+                url if url.starts_with(own) => WebPlace::Own(url.to_owned()),
+                url if is_absolute(url) => WebPlace::Other(url.to_owned()),
+                url if url.starts_with('/') => WebPlace::Own(format!("{own}{url}")),
+                url => WebPlace::Own(format!("{own}/p/{url}")),
+            })
+        }
+        fn object(&self, _: &str) -> Result<(Arc<dyn ObjectStore>, Path), BoxError> {
+            Err("there is none".into())
+        }
+        async fn put_file(&self, _: &Path, _: FileToSend, _: Attributes) -> object_store::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_web_server_is_asked_for_what_the_url_says() {
+        let at = |url: &str| location("https://c.example/p", url, Some(&Server)).unwrap();
+        let found = |place: &str, key: Option<&str>| Location {
+            place: place.to_owned(),
+            key: key.map(str::to_owned),
+        };
+        assert_eq!(at("nar/a.nar"), found("nar/a.nar", Some("nar/a.nar")));
+        assert_eq!(at("/p/nar/a.nar"), found("nar/a.nar", Some("nar/a.nar")));
+        let whole = "https://c.example/p/nar/a.nar?hash=b";
+        assert_eq!(at("nar/a.nar?hash=b"), found(whole, Some("nar/a.nar")));
+        assert_eq!(at("nar/a%20b"), found("https://c.example/p/nar/a%20b", Some("nar/a%20b")));
+        assert_eq!(at("/nar/a.nar"), found("https://c.example/nar/a.nar", None));
+        let error = location("https://c.example/p", "https://d.example/nar/a", Some(&Server)).unwrap_err();
+        assert_eq!(error, LocationError::OtherOrigin { url: "https://d.example/nar/a".into() });
     }
 
     proptest::proptest! {

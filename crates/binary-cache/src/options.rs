@@ -13,6 +13,7 @@ use crate::ServerCopies;
 use crate::location::Elsewhere;
 use crate::objects::OpenUploads;
 use crate::path_info_cache::Remembered;
+use crate::web::WebServer;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -20,7 +21,7 @@ const MIB: u64 = 1024 * 1024;
 #[derive(Debug)]
 pub struct BinaryCacheOptions {
     /// The URL of the cache without credentials: messages print it, and an absolute `URL` in a narinfo must lie
-    /// under it.
+    /// under it, or on the same web server.
     pub uri: String,
     /// The store directory that the cache must be for.
     pub store_dir: StoreDir,
@@ -45,6 +46,10 @@ pub struct BinaryCacheOptions {
     pub remembered: Option<Remembered>,
     /// Opens what lies on other servers, where the `URL` of a narinfo leads there. Without it such a narinfo is refused.
     pub elsewhere: Option<Arc<dyn Elsewhere>>,
+    /// The web server that the object store is on, if it is on one.
+    pub web: Option<Arc<dyn WebServer>>,
+    /// The directory that the object store is, if it is one of this machine: whoever changes a narinfo there locks it.
+    pub locked: Option<PathBuf>,
     /// The directory that the object store is, if it is one of this machine: its files are then read there, which is
     /// faster. Without it, all bytes pass through the object store.
     pub directory: Option<PathBuf>,
@@ -74,6 +79,8 @@ impl BinaryCacheOptions {
             path_info_cache_size: 65_536,
             remembered: None,
             elsewhere: None,
+            web: None,
+            locked: None,
             directory: None,
             listing: ListingOrder::Unordered,
             force_encodings: false,

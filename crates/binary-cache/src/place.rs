@@ -9,13 +9,13 @@ use object_store::path::Path;
 
 use crate::BinaryCache;
 use crate::known::Entry;
-use crate::location::{LocationError, object_key, without_query};
+use crate::location::{LocationError, is_absolute, without_query};
 use crate::objects::Download;
 
 /// A place to read the file of a NAR from.
 #[derive(Debug)]
 pub(crate) enum NarPlace {
-    /// Under this key of the cache.
+    /// In the cache, under this key, or at this URL of its web server.
     Here(String),
     /// On another server.
     Elsewhere {
@@ -30,7 +30,7 @@ impl NarPlace {
     /// What messages call it.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Here(key) => key,
+            Self::Here(place) => without_query(place),
             Self::Elsewhere { name, .. } => name,
         }
     }
@@ -39,15 +39,15 @@ impl NarPlace {
 impl BinaryCache {
     /// Where the `URL` of a narinfo leads. All that reads NARs asks here, so that all follow it, or nobody does.
     pub(crate) async fn locate_nar(&self, entry: &Entry) -> Result<NarPlace, StoreError> {
-        match (object_key(self.objects.uri(), &entry.url), &self.elsewhere) {
-            (Err(LocationError::OtherOrigin { url }), Some(elsewhere)) => {
+        match (self.objects.location(&entry.url), &self.elsewhere) {
+            (Err(LocationError::OtherOrigin { url }), Some(elsewhere)) if is_absolute(&url) => {
                 let name = without_query(&url).to_owned();
                 let opened = elsewhere.open(&url).await;
                 let (store, path) =
                     opened.map_err(|error| self.objects.failed(format!("read '{name}'"), error))?;
                 Ok(NarPlace::Elsewhere { store, path, name })
             }
-            _ => self.nar_key_of(entry).map(NarPlace::Here),
+            _ => self.nar_place_of(entry).map(NarPlace::Here),
         }
     }
 

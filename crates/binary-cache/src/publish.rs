@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nars3_narinfo::{CACHE_INFO_KEY, CacheInfo, NarInfo, PathInfo, narinfo_key};
+use nars3_narinfo::{CACHE_INFO_KEY, CacheInfo, NarInfo, PathInfo};
 use nars3_store_api::{Staged, StoreError};
-use nars3_store_path::{Signature, StorePath};
+use nars3_store_path::StorePath;
 
 use crate::BinaryCache;
 use crate::known::Entry;
 use crate::objects::{Kind, Mode, Written};
+use crate::signatures::ensure_readable;
 use crate::take::StagedFile;
 
 /// Attempts to get a conditional write through. Each failure means that somebody else's succeeded, or is under way.
@@ -24,11 +25,13 @@ impl BinaryCache {
     /// Writes the narinfo of a staged path, and what goes beside its NAR.
     ///
     /// A narinfo that is there already is kept unless the path was staged to repair it: whoever wrote it published the
-    /// same path, and only the signatures that it lacks are added.
+    /// same path, and only the signatures that it lacks are added. A repair keeps the signatures of one that says the same
+    /// of the contents.
     ///
     /// As in Nix, the listing comes right before the narinfo, so that whoever sees the path finds it. It is not
     /// written when the path is there with another NAR. Another NAR may still come between the two writes; then the
-    /// listing is deleted again, as it may have replaced the right one, and readers do without.
+    /// listing is deleted again, as it may have replaced the right one, and readers do without. A repair
+    /// that brings another NAR and no listing of it deletes that of the NAR before.
     pub(crate) async fn publish_one(&self, staged: Staged) -> Result<(), StoreError> {
         let (info, file) = staged.into_parts::<StagedFile>(self)?;
         self.ensure_references(&info).await?;
@@ -37,7 +40,8 @@ impl BinaryCache {
         narinfo.file_size = Some(file.size);
         self.announce().await?;
         let key = narinfo.key();
-        let mode = if file.replace { Mode::Always } else { Mode::IfAbsent };
+        ensure_readable(narinfo.info.signatures.len())
+            .map_err(|error| self.objects.failed(format!("write '{key}'"), error))?;
         for attempt in 1..=ATTEMPTS {
             if !file.beside.is_empty() {
                 if !file.replace
@@ -48,13 +52,23 @@ impl BinaryCache {
                 self.put_listing(&narinfo.info.path, &file.beside).await?;
                 self.put_debug_info(&file.beside).await?;
             }
+            let mut mode = Mode::IfAbsent;
+            if file.replace {
+                let is_other;
+                (mode, is_other) = self.replacement(&mut narinfo).await?;
+                if is_other && !file.beside.has_listing() {
+                    self.delete_listing(&narinfo.info.path).await?;
+                }
+            }
             let text = narinfo.to_text(&self.store_dir);
-            match self.objects.put_document(&key, text.into(), Kind::NarInfo, mode.clone()).await? {
+            match self.objects.put_document(&key, text.into(), Kind::NarInfo, mode).await? {
                 Written::Now => {
                     self.objects.forget_on_disk(&narinfo.info.path.hash_part());
                     self.known.remember(Arc::new(Entry::from(narinfo)));
                     return Ok(());
                 }
+                // Somebody has signed it, or repaired it as well.
+                Written::Not if file.replace => tokio::time::sleep(PAUSE * attempt).await,
                 Written::Not => {
                     if let Some(kept) = self.join(&narinfo.info).await? {
                         if kept.info.nar_hash != narinfo.info.nar_hash {
@@ -180,45 +194,5 @@ impl BinaryCache {
             Err(StoreError::InvalidPath { .. }) => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// Adds signatures to the narinfo of a path, and gives the number of those that were new. The write is
-    /// conditional: of two signers at work at once, neither loses a signature (on a store without conditional writes,
-    /// a directory of files, one may within the moment between a look and a write).
-    ///
-    /// # Errors
-    /// `InvalidPath` when the path is not in the cache.
-    pub async fn add_signatures(
-        &self,
-        path: &StorePath,
-        signatures: &[Signature],
-    ) -> Result<usize, StoreError> {
-        self.ensure_readable_encodings()?;
-        let key = narinfo_key(path);
-        for attempt in 1..=ATTEMPTS {
-            let document = self.objects.document(&key, self.objects.limits().narinfo_size).await?;
-            let document = document.ok_or_else(|| self.invalid(path))?;
-            let text =
-                std::str::from_utf8(&document.body).map_err(|error| self.objects.corrupt(&key, error))?;
-            let mut narinfo = self.parse_narinfo(&key, &path.hash_part(), text)?;
-            if narinfo.info.path != *path {
-                return Err(self.invalid(path));
-            }
-            let before = narinfo.info.signatures.len();
-            narinfo.info.signatures.extend(signatures.iter().cloned());
-            let added = narinfo.info.signatures.len() - before;
-            let text = narinfo.to_text(&self.store_dir);
-            let unchanged = Mode::IfUnchanged(document.version);
-            if added == 0
-                || self.objects.put_document(&key, text.into(), Kind::NarInfo, unchanged).await?
-                    == Written::Now
-            {
-                self.objects.forget_on_disk(&path.hash_part());
-                self.known.remember(Arc::new(Entry::from(narinfo)));
-                return Ok(added);
-            }
-            tokio::time::sleep(PAUSE * attempt).await;
-        }
-        Err(self.objects.failed(format!("add signatures to '{key}'"), "it changes all the time"))
     }
 }

@@ -11,6 +11,7 @@ use nars3_store_path::{
 use crate::BinaryCache;
 use crate::objects::{Kind, Mode, Written};
 use crate::publish::{ATTEMPTS, PAUSE};
+use crate::signatures::ensure_readable;
 
 impl BinaryCache {
     /// The realisation of an output; `None` when there is none.
@@ -102,6 +103,7 @@ impl BinaryCache {
                 theirs.signatures_mut().extend(ours.signatures().iter().cloned());
                 mode = unchanged;
             }
+            ensure_readable(theirs.signatures().len()).map_err(|error| refused(error.to_string()))?;
             let body = self.print_realisation(&key, &theirs)?;
             if self.objects.put_document(&key, body, Kind::Realisation, mode).await? == Written::Now {
                 return Ok(true);

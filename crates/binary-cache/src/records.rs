@@ -1,20 +1,19 @@
 //! A cache as a keeper of what builds leave.
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::stream::BoxStream;
-use nars3_store_api::{BuildRecords, StoreError};
+use nars3_store_api::{BuildRecords, NarStream, StoreError};
 use nars3_store_path::{AnyRealisation, RealisedOutput, StorePath};
 
 use crate::BinaryCache;
 
 #[async_trait]
 impl BuildRecords for BinaryCache {
-    async fn log(&self, derivation: &StorePath) -> Result<Option<Bytes>, StoreError> {
+    async fn log(&self, derivation: &StorePath) -> Result<Option<NarStream>, StoreError> {
         self.build_log(derivation).await
     }
 
-    async fn add_log(&self, derivation: &StorePath, log: Bytes) -> Result<(), StoreError> {
+    async fn add_log(&self, derivation: &StorePath, log: NarStream) -> Result<(), StoreError> {
         self.put_build_log(derivation, log).await
     }
 

@@ -3,14 +3,14 @@
 use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
 
-use nars3_compression::{Compression, CompressionError, DecoderOptions, decoder_with};
+use nars3_compression::{Compression, DecoderOptions, decoder_with};
 use nars3_narinfo::PathInfo;
 use nars3_store_api::{BoxError, CHUNK_SIZE, NarStream, NarWriter, Stage, StoreError, Work};
 use nars3_store_path::{Hash, Hasher, StorePath};
 
 use crate::BinaryCache;
 use crate::known::Entry;
-use crate::location::{object_key, without_query};
+use crate::location::{LocationError, object_key, without_query};
 use crate::objects::{Download, FileHere, Objects, SMALL_BODY, Turn, undo_encoding};
 use crate::place::NarPlace;
 
@@ -123,10 +123,21 @@ impl BinaryCache {
         self.nar_key_of(entry).ok().or_else(other_name)
     }
 
-    /// The key of the file of a path.
+    /// The key of the file of a path, which is what it is called in the cache. An error for one that lies elsewhere.
     pub(crate) fn nar_key_of(&self, entry: &Entry) -> Result<String, StoreError> {
-        object_key(self.objects.uri(), &entry.url)
-            .map_err(|error| self.objects.corrupt(format!("{}.narinfo", entry.info.path.hash_part()), error))
+        let misled = |error| self.misled(entry, error);
+        let key = self.objects.location(&entry.url).map_err(misled)?.key;
+        key.ok_or_else(|| misled(LocationError::OtherOrigin { url: entry.url.clone() }))
+    }
+
+    /// Where to ask for the file of a path: its key, or a URL of the web server that the cache is on.
+    pub(crate) fn nar_place_of(&self, entry: &Entry) -> Result<String, StoreError> {
+        let location = self.objects.location(&entry.url);
+        Ok(location.map_err(|error| self.misled(entry, error))?.place)
+    }
+
+    fn misled(&self, entry: &Entry, error: LocationError) -> StoreError {
+        self.objects.corrupt(format!("{}.narinfo", entry.info.path.hash_part()), error)
     }
 }
 
@@ -283,12 +294,7 @@ impl Unpacking {
 
     /// The bytes could not be decoded, or could not be had.
     fn unreadable(&self, error: io::Error) -> StoreError {
-        if let Some(inner) = error.get_ref()
-            && inner.is::<CompressionError>()
-        {
-            return self.corrupt(error);
-        }
-        self.objects.failed(format!("read '{}'", self.key), error)
+        self.objects.unreadable(&self.key, error)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Files that the server copies by itself, from another cache on it: nothing of them comes here.
 //!
-//! Nobody reads such a file, so nothing but its size is compared. It keeps its name, which is its hash, and whoever takes
-//! it out of the cache holds it against that.
+//! Nobody reads such a file, so nothing but its size is compared. Only one that has the name of its hash is copied, it keeps
+//! that name, and whoever takes it out of the cache holds it against it. What is there under the name is never replaced: it
+//! may have been verified.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -18,9 +19,6 @@ use crate::take::StagedFile;
 
 /// The largest object, in bytes, that S3 copies in one request: 5 GiB.
 const LARGEST: u64 = 5 << 30;
-
-/// From this size on, in bytes, it is worth asking whether the file is there already.
-const ASK_FIRST: u64 = 1024 * 1024;
 
 /// Copies objects from another cache on the same server.
 #[async_trait]
@@ -82,9 +80,16 @@ impl BinaryCache {
         }
         self.ensure_readable_encodings()?;
         let key = nar_key(&file.hash, &file.compression);
-        let is_there = file.size > ASK_FIRST && self.has_size(&key, file.size).await?;
-        if !is_there && !self.copied(copies, &file, &key).await? {
+        // Any other name was given by whoever wrote the narinfo there, which is no reason to have its bytes under this one.
+        if file.location != key {
             return Ok(None);
+        }
+        match self.objects.head(&key).await? {
+            Some(there) if there.size == file.size => {}
+            // Sent, it is verified, and may take the place of a torn one.
+            Some(_) => return Ok(None),
+            None if self.copied(copies, &file, &key).await? => {}
+            None => return Ok(None),
         }
         let staged = StagedFile {
             key,
@@ -106,7 +111,7 @@ impl BinaryCache {
         };
         match result {
             // A file of another size is found out again when it is sent, by those who can say what is wrong with it.
-            Ok(()) => self.has_size(key, file.size).await,
+            Ok(()) => Ok(self.objects.head(key).await?.is_some_and(|meta| meta.size == file.size)),
             Err(error) => {
                 // That one object is not there says nothing of the others.
                 if answer(&error) != Answer::Missing && !copies.refused.swap(true, Ordering::Relaxed) {
@@ -118,9 +123,5 @@ impl BinaryCache {
                 Ok(false)
             }
         }
-    }
-
-    async fn has_size(&self, key: &str, size: u64) -> Result<bool, StoreError> {
-        Ok(self.objects.head(key).await?.is_some_and(|meta| meta.size == size))
     }
 }

@@ -80,6 +80,6 @@ pub use listing::{
 };
 pub use narinfo::{
     EXCERPT_LENGTH, Field, Finding, Flags, MAX_SIGNATURES, MAX_TEXT_LENGTH, NarInfo, NarInfoError,
-    NarInfoProblem, NarInfoRef, References, Rule, SignatureLines,
+    NarInfoProblem, NarInfoRef, References, Rule, SignatureLines, unknown_fields,
 };
 pub use path_info::PathInfo;

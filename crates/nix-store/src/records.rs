@@ -2,12 +2,12 @@
 //! daemon.
 
 use std::error::Error;
+use std::io;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use nars3_store_api::{BuildRecords, StoreError};
+use nars3_store_api::{BuildRecords, NarStream, StoreError};
 use nars3_store_path::{AnyRealisation, RealisedOutput, StorePath};
 
 use crate::database::realisations;
@@ -27,29 +27,29 @@ fn lacks_feature(source: &(dyn Error + 'static)) -> bool {
     )
 }
 
-/// A log as it was written, on whichever thread decodes it.
-fn decoded(
-    store: &impl std::fmt::Display,
-    derivation: &StorePath,
-    log: Option<BuildLog>,
-) -> Result<Option<Bytes>, StoreError> {
-    let decode = |log: BuildLog| {
-        log.decode().map_err(|error| corrupt_of(store, format!("the build log of '{derivation}'"), error))
-    };
-    log.map(decode).transpose()
+/// A log as it was written, decoded while it is read.
+fn decoded(store: String, derivation: &StorePath, log: Option<BuildLog>) -> Option<NarStream> {
+    let derivation = derivation.clone();
+    log.map(|log| {
+        NarStream::from_blocking(move |writer| {
+            io::copy(&mut log.into_reader(), writer)
+                .map(drop)
+                .map_err(|error| corrupt_of(&store, format!("the build log of '{derivation}'"), error))
+        })
+    })
 }
 
 #[async_trait]
 impl BuildRecords for LocalStore {
-    async fn log(&self, derivation: &StorePath) -> Result<Option<Bytes>, StoreError> {
-        let (layout, derivation) = (Arc::clone(self.layout()), derivation.clone());
-        let read = move || decoded(&*layout, &derivation, logs::build_log(layout.log_dir(), &derivation)?);
-        blocking::run(self.layout(), read).await
+    async fn log(&self, derivation: &StorePath) -> Result<Option<NarStream>, StoreError> {
+        let (layout, name) = (Arc::clone(self.layout()), derivation.clone());
+        let open = move || logs::build_log(layout.log_dir(), &name);
+        Ok(decoded(self.to_string(), derivation, blocking::run(self.layout(), open).await?))
     }
 
-    async fn add_log(&self, derivation: &StorePath, log: Bytes) -> Result<(), StoreError> {
+    async fn add_log(&self, derivation: &StorePath, log: NarStream) -> Result<(), StoreError> {
         let (layout, derivation) = (Arc::clone(self.layout()), derivation.clone());
-        let write = move || logs::add_build_log(layout.log_dir(), &derivation, &log);
+        let write = move || logs::add_build_log(layout.log_dir(), &derivation, log);
         blocking::run(self.layout(), write).await
     }
 
@@ -79,14 +79,12 @@ impl BuildRecords for LocalStore {
 
 #[async_trait]
 impl BuildRecords for DaemonStore {
-    async fn log(&self, derivation: &StorePath) -> Result<Option<Bytes>, StoreError> {
-        let log = self.build_log(derivation).await?;
-        let (name, derivation) = (self.to_string(), derivation.clone());
-        self.blocking(move |_shared, _wanted| decoded(&name, &derivation, log)).await
+    async fn log(&self, derivation: &StorePath) -> Result<Option<NarStream>, StoreError> {
+        Ok(decoded(self.to_string(), derivation, self.build_log(derivation).await?))
     }
 
-    async fn add_log(&self, derivation: &StorePath, log: Bytes) -> Result<(), StoreError> {
-        self.add_build_log(derivation, log.into()).await
+    async fn add_log(&self, derivation: &StorePath, log: NarStream) -> Result<(), StoreError> {
+        self.add_build_log(derivation, log).await
     }
 
     async fn realised(&self, output: &RealisedOutput) -> Result<Option<AnyRealisation>, StoreError> {
@@ -121,11 +119,11 @@ impl BuildRecords for DaemonStore {
 
 #[async_trait]
 impl BuildRecords for AutoStore {
-    async fn log(&self, derivation: &StorePath) -> Result<Option<Bytes>, StoreError> {
+    async fn log(&self, derivation: &StorePath) -> Result<Option<NarStream>, StoreError> {
         self.reader.log(derivation).await
     }
 
-    async fn add_log(&self, derivation: &StorePath, log: Bytes) -> Result<(), StoreError> {
+    async fn add_log(&self, derivation: &StorePath, log: NarStream) -> Result<(), StoreError> {
         self.writer.add_log(derivation, log).await
     }
 

@@ -73,7 +73,7 @@
 //! - `server_copy`: `ServerCopy`, between two buckets of one server.
 //! - `credentials`: the providers, the cache, the registry.
 //! - `wire`: all between either client and the network, `Operation`.
-//! - `web`: caches on web servers, `open_web`, `open_elsewhere`, `WebAccess` and `Netrc`.
+//! - `web`: caches on web servers, `open_web` and its `WebCache`, `open_elsewhere`, `WebAccess` and `Netrc`.
 //! - `rusoto`: the client on rusoto.
 //! - `store`: storage class, tags and limits of objects.
 //! - `tls`: the provider of cryptography, `install_crypto_provider`, and authorities to trust.
@@ -103,5 +103,5 @@ pub use open::open;
 pub use server_copy::ServerCopy;
 pub use stats::{RequestCounts, RequestStats};
 pub use tls::install_crypto_provider;
-pub use web::{Netrc, UnfitToken, WebAccess, open_elsewhere, open_web};
+pub use web::{Netrc, StreamedBody, UnfitToken, WebAccess, WebCache, WebPlace, open_elsewhere, open_web};
 pub use wire::Operation;

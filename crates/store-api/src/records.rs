@@ -1,21 +1,21 @@
 //! What builds leave in a store beside the paths.
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::stream::BoxStream;
 use nars3_store_path::{AnyRealisation, RealisedOutput, StorePath};
 
-use crate::{Store, StoreError};
+use crate::{NarStream, Store, StoreError};
 
 /// A store that keeps the logs of builds, and what the outputs of content-addressed derivations turned out to be. Every
 /// Nix store may have some of either.
 #[async_trait]
 pub trait BuildRecords: Store {
-    /// The log of the build of `derivation`, decoded; `None` where there is none.
-    async fn log(&self, derivation: &StorePath) -> Result<Option<Bytes>, StoreError>;
+    /// The log of the build of `derivation`, decoded, as a stream of its bytes; `None` where there is none. Logs have any
+    /// size.
+    async fn log(&self, derivation: &StorePath) -> Result<Option<NarStream>, StoreError>;
 
     /// Keeps the log of the build of `derivation`.
-    async fn add_log(&self, derivation: &StorePath, log: Bytes) -> Result<(), StoreError>;
+    async fn add_log(&self, derivation: &StorePath, log: NarStream) -> Result<(), StoreError>;
 
     /// What an output turned out to be; `None` where that is not known, or where the store knows outputs only in the other
     /// form.

@@ -39,6 +39,26 @@ const CREDENTIAL_CODES: [&str; 8] = [
 /// What the errors of both S3 clients have in them, and those of other stores do not.
 const OF_S3: [&str; 2] = ["<Operation>", ", operation "];
 
+/// Codes by which servers refuse a request for its condition, beside saying that they do not know it. Any other failure
+/// says nothing of conditions, and a write that then went without one could replace what somebody else has just written.
+const NO_CONDITIONS: [&str; 6] = [
+    "NotImplemented",
+    "InvalidArgument",
+    "InvalidRequest",
+    "MethodNotAllowed",
+    "UnsupportedOperation",
+    "Unsupported header",
+];
+
+/// Whether the error of a conditional write says that the store has no conditions.
+pub(crate) fn has_no_conditions(error: &Error) -> bool {
+    match answer(error) {
+        Answer::NotSupported => true,
+        Answer::Failed => mentions(error, &NO_CONDITIONS),
+        _ => false,
+    }
+}
+
 /// Reads `error`.
 pub(crate) fn answer(error: &Error) -> Answer {
     match error {
@@ -92,6 +112,18 @@ mod tests {
             assert_eq!(answer(&denied(text)), Answer::Failed, "{text}");
         }
         assert_eq!(answer(&denied("403 Forbidden")), Answer::Denied);
+    }
+
+    #[test]
+    fn only_a_refusal_says_that_there_are_no_conditions() {
+        let failed = |source: &str| Error::Generic { store: "S3", source: source.into() };
+        assert!(has_no_conditions(&failed("<Code>NotImplemented</Code>")));
+        assert!(has_no_conditions(&Error::NotSupported { source: "no".into() }));
+        for text in ["connection reset by peer", "<Code>InternalError</Code>", "<Code>SlowDown</Code>"] {
+            assert!(!has_no_conditions(&failed(text)), "{text}");
+        }
+        let there = Error::AlreadyExists { path: "x".into(), source: "InvalidRequest".into() };
+        assert!(!has_no_conditions(&there));
     }
 
     #[test]

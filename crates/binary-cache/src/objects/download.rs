@@ -16,6 +16,7 @@ use object_store::{GetOptions, GetRange, GetResultPayload, ObjectStore};
 use tokio::sync::mpsc;
 
 use super::{Answer, Objects, answer, content_encoding};
+use crate::location::without_query;
 
 /// Chunks that may wait between the network and the thread that consumes them. Chunks are what the transport gives,
 /// 16 KiB or so, so this is some hundred KiB a body.
@@ -84,8 +85,8 @@ impl Objects {
         key: &str,
         range: Option<Range<u64>>,
     ) -> Result<Option<Download>, StoreError> {
-        let path = self.path(key)?;
-        self.download_from(Arc::clone(&self.store), path, key, range).await
+        let (store, path) = self.place(key)?;
+        self.download_from(store, path, without_query(key), range).await
     }
 
     /// As `download`, from another object store than the cache's own. `name` is what messages call the object.

@@ -9,7 +9,9 @@ mod keys;
 mod keyspace;
 mod kind;
 mod limit;
+mod lock;
 mod open_uploads;
+mod spooled;
 mod spread;
 mod stream;
 mod upload;
@@ -18,7 +20,7 @@ mod window;
 mod write;
 
 use std::future::ready;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::str::Utf8Error;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, TryStreamExt, stream as streams};
+use nars3_compression::CompressionError;
 use nars3_narinfo::CACHE_INFO_KEY;
 use nars3_store_api::{BoxError, Event, Progress, StoreError, Work};
 use nars3_store_path::HashPart;
@@ -35,6 +38,7 @@ use object_store::{
     Attribute, GetOptions, GetResult, GetResultPayload, ObjectMeta, ObjectStore, UpdateVersion,
 };
 
+use answer::has_no_conditions;
 pub(crate) use answer::{Answer, answer};
 pub(crate) use download::Download;
 use encoding::encode;
@@ -50,14 +54,17 @@ pub(crate) use walk::PAGE;
 pub(crate) use write::{Mode, Written};
 
 pub(crate) use directory::FileHere;
+use lock::DirectoryLock;
 use tokio::sync::OnceCell;
 use window::Window;
 pub(crate) use window::{SMALL_BODY, Turn};
 
 use crate::budget::Budget;
+use crate::location::{Location, LocationError, is_absolute, location, without_query};
 use crate::options::{BinaryCacheOptions, Limits, ListingOrder};
 use crate::path_info_cache::Remembered;
 use crate::stats::CacheStats;
+use crate::web::WebServer;
 
 /// An object store with the manners of a binary cache.
 #[derive(Debug)]
@@ -76,6 +83,8 @@ pub(crate) struct Objects {
     requests: Window,
     pub(crate) upload_memory: Budget,
     open_uploads: OpenUploads,
+    web: Option<Arc<dyn WebServer>>,
+    lock: DirectoryLock,
     /// Set when nothing was found in the cache as it was opened.
     was_empty: AtomicBool,
     /// Cleared when the store says that it keeps no headers (a directory of files).
@@ -126,6 +135,8 @@ impl Objects {
             requests: Window::new(options.limits.concurrent_requests),
             upload_memory: Budget::new(options.limits.upload_memory),
             open_uploads: options.open_uploads.clone(),
+            web: options.web.clone(),
+            lock: DirectoryLock::new(options.locked.clone()),
             was_empty: AtomicBool::new(false),
             keeps_headers: AtomicBool::new(true),
             told_of_denials: AtomicBool::new(false),
@@ -173,6 +184,14 @@ impl Objects {
         StoreError::Corrupt { store: self.uri.clone(), location: key.into(), source: source.into() }
     }
 
+    /// The bytes of `key` could not be decoded, or could not be had.
+    pub(crate) fn unreadable(&self, key: &str, error: io::Error) -> StoreError {
+        match error.get_ref() {
+            Some(inner) if inner.is::<CompressionError>() => self.corrupt(key, error),
+            _ => self.failed(format!("read '{key}'"), error),
+        }
+    }
+
     /// Tells whoever opened the cache, and nobody else: what becomes of a warning is theirs to decide.
     pub(crate) fn warn(&self, message: &str) {
         self.progress.report(Event::Warning { message });
@@ -187,6 +206,21 @@ impl Objects {
 
     fn path(&self, key: &str) -> Result<Path, StoreError> {
         Path::parse(key).map_err(|source| self.failed(format!("use the key '{key}'"), source))
+    }
+
+    /// The object store that has `key`, and where: this cache's own, but for a URL of its web server.
+    fn place(&self, key: &str) -> Result<(Arc<dyn ObjectStore>, Path), StoreError> {
+        match &self.web {
+            Some(web) if is_absolute(key) => web
+                .object(key)
+                .map_err(|error| self.failed(format!("use the URL '{}'", without_query(key)), error)),
+            _ => Ok((Arc::clone(&self.store), self.path(key)?)),
+        }
+    }
+
+    /// Where the `URL` of a narinfo leads.
+    pub(crate) fn location(&self, url: &str) -> Result<Location, LocationError> {
+        location(&self.uri, url, self.web.as_deref())
     }
 
     /// A place among the small requests.
@@ -280,8 +314,8 @@ impl Objects {
 
     /// Why `key` cannot be read, if it is not for want of such an object.
     pub(crate) async fn denial(&self, key: &str) -> Option<StoreError> {
-        let path = self.path(key).ok()?;
-        self.denial_from(self.store.as_ref(), &path, key).await
+        let (store, path) = self.place(key).ok()?;
+        self.denial_from(store.as_ref(), &path, without_query(key)).await
     }
 
     /// As `denial`, in another object store than the cache's own. `name` is what messages call the object.
@@ -303,10 +337,11 @@ impl Objects {
 
     /// What a HEAD request says of `key`; `None` if there is no such object.
     pub(crate) async fn head(&self, key: &str) -> Result<Option<ObjectMeta>, StoreError> {
-        let path = self.path(key)?;
+        let (store, path) = self.place(key)?;
+        let key = without_query(key);
         let _turn = self.turn().await;
         self.stats.count_head();
-        match self.store.get_opts(&path, GetOptions::new().with_head(true)).await {
+        match store.get_opts(&path, GetOptions::new().with_head(true)).await {
             Ok(found) => Ok(Some(found.meta)),
             Err(error) => {
                 self.settle_denial(key, &error).await;

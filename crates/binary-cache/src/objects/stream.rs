@@ -38,6 +38,9 @@ impl Objects {
         size: u64,
     ) -> Result<Option<PartUpload>, StoreError> {
         let path = self.path(key)?;
+        if self.web.is_some() {
+            return Ok(None);
+        }
         limit::check(size, self.part_size(size), self.upload_memory.total())
             .map_err(|error| self.failed(format!("write '{path}' in parts"), error))?;
         if self.keeps_headers.load(Ordering::Relaxed)

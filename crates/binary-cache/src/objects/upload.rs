@@ -1,7 +1,7 @@
 //! Writing large objects: in parts, some at a time, with the memory that the settings allow.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use super::open_uploads::AbortOnDrop;
 use super::{Answer, Kind, Mode, Objects, Written, answer, limit};
+use crate::web::{FileToSend, WebServer};
 
 /// The most parts an object may have in S3.
 const MOST_PARTS: u64 = 10_000;
@@ -49,7 +50,15 @@ impl Source {
         }
     }
 
-    async fn read(&self, range: Range<u64>) -> io::Result<Bytes> {
+    /// Its bytes from the beginning on, for a thread that may block.
+    pub(super) fn reader(&self) -> Box<dyn Read + '_> {
+        match self {
+            Self::Memory(bytes) => Box::new(bytes.as_ref()),
+            Self::File { file, .. } => Box::new(FromStart { file, at: 0 }),
+        }
+    }
+
+    pub(super) async fn read(&self, range: Range<u64>) -> io::Result<Bytes> {
         let outside = || io::Error::from(io::ErrorKind::UnexpectedEof);
         let length = usize::try_from(range.end.saturating_sub(range.start)).map_err(|_| outside())?;
         match self {
@@ -70,9 +79,24 @@ impl Source {
     }
 }
 
+/// A file from its beginning on, wherever others who have it are.
+struct FromStart<'f> {
+    file: &'f File,
+    at: u64,
+}
+
+impl Read for FromStart<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
 impl Objects {
     /// Writes the file `source` under `key`, a name that follows from its content: what is there already is kept if
-    /// it has the right size, unless `replace`. `Written::Not` says that it was kept.
+    /// it has the right size, unless `replace`. `Written::Not` says that it was kept. Memory for a file on disk is that of a
+    /// part, or of some chunks; one that is to go in one request of an object store is refused if it needs more.
     pub(crate) async fn put_file(
         &self,
         key: &str,
@@ -85,18 +109,21 @@ impl Objects {
         if !replace && self.asks_first(size) && self.is_there(key, size).await? {
             return Ok(Written::Not);
         }
-        if let Source::File { .. } = source
-            && !self.in_parts(size)
+        if let (Source::File { file, .. }, Some(web)) = (source, &self.web)
+            && self.in_parts(size)
         {
-            limit::check_whole(size, self.upload_memory.total())
-                .map_err(|error| self.failed(format!("write '{key}'"), error))?;
+            let file = FileToSend::new(Arc::clone(file), size);
+            return self.put_file_streamed(web.as_ref(), &path, file, self.headers(kind)).await;
         }
         if self.in_parts(size) && self.put_file_in_parts(&path, source, kind).await? {
             tracing::debug!(store = %self.uri, key, bytes = size, "uploaded in parts");
             return Ok(Written::Now);
         }
-        // What is in memory is accounted for by whoever put it there. A file that is too large for parts of it to be
-        // refused, but whose store knows no parts, as a web server, goes alone.
+        if let Source::File { .. } = source {
+            limit::check_whole(size, self.upload_memory.total())
+                .map_err(|error| self.failed(format!("write '{key}'"), error))?;
+        }
+        // What is in memory is accounted for by whoever put it there.
         let _share = match source {
             Source::Memory(_) => None,
             Source::File { .. } => Some(self.upload_memory.take(size).await),
@@ -113,6 +140,26 @@ impl Objects {
         }
         tracing::debug!(store = %self.uri, key, bytes = size, ?written, "uploaded");
         Ok(written)
+    }
+
+    /// Sends a large file to a web server, which takes objects whole.
+    pub(super) async fn put_file_streamed(
+        &self,
+        web: &dyn WebServer,
+        path: &Path,
+        file: FileToSend,
+        headers: Attributes,
+    ) -> Result<Written, StoreError> {
+        let turn = self.turn().await;
+        let size = file.size();
+        self.stats.count_put(size);
+        web.put_file(path, file, headers)
+            .await
+            .map_err(|error| self.failed(format!("write '{path}'"), error))?;
+        turn.took(size);
+        self.sent(size);
+        tracing::debug!(store = %self.uri, key = %path, bytes = size, "uploaded as it was read");
+        Ok(Written::Now)
     }
 
     /// Whether to look for an object of `size` bytes before it is sent. In a cache that was empty a moment ago, only

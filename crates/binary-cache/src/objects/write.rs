@@ -9,7 +9,7 @@ use nars3_store_api::StoreError;
 use object_store::path::Path;
 use object_store::{Attribute, Attributes, PutMode, PutOptions, PutPayload, UpdateVersion};
 
-use super::{Answer, Kind, Objects, Source, answer, encode};
+use super::{Answer, Kind, Objects, Source, answer, encode, has_no_conditions};
 
 /// Where files of NARs are.
 const NAR_PREFIX: &str = "nar/";
@@ -32,6 +32,14 @@ pub(crate) enum Written {
     Now,
     /// The condition did not hold; nothing was written.
     Not,
+}
+
+/// Whether a web server can tell whether the condition holds: a weak ETag never matches in `If-Match` (RFC 9110, 13.1.1).
+fn is_comparable(mode: &Mode) -> bool {
+    match mode {
+        Mode::IfUnchanged(version) => version.e_tag.as_deref().is_some_and(|tag| tag.starts_with('"')),
+        Mode::IfAbsent | Mode::Always => true,
+    }
 }
 
 impl Objects {
@@ -88,17 +96,27 @@ impl Objects {
     }
 
     /// One write, with a fallback for stores without conditions. `None`: the store cannot keep `headers`.
-    async fn put(
+    pub(super) async fn put(
         &self,
         path: &Path,
         body: Bytes,
         headers: &Attributes,
         mode: &Mode,
     ) -> Result<Option<Written>, StoreError> {
-        let error = match self.put_once(path, body.clone(), headers, mode).await {
-            Ok(()) => return Ok(Some(Written::Now)),
-            Err(error) => error,
-        };
+        if self.web.is_some() && !matches!(mode, Mode::Always) {
+            return self.put_after_look(path, body, headers, mode).await;
+        }
+        let mut put = self.put_once(path, body.clone(), headers, mode).await;
+        // Once more, under the same condition: it tells if the first attempt was done and only its answer was lost.
+        if let Err(error) = &put
+            && !matches!(mode, Mode::Always)
+            && answer(error) == Answer::Failed
+            && !has_no_conditions(error)
+        {
+            tracing::debug!(store = %self.uri, key = %path, %error, "conditional write failed");
+            put = self.put_once(path, body.clone(), headers, mode).await;
+        }
+        let Err(error) = put else { return Ok(Some(Written::Now)) };
         match (answer(&error), mode) {
             (Answer::Exists | Answer::Changed, Mode::IfAbsent | Mode::IfUnchanged(_)) => {
                 Ok(Some(Written::Not))
@@ -108,27 +126,24 @@ impl Objects {
                 Ok(None)
             }
             // Either the condition or the headers are what it cannot do: without the condition, it tells.
-            (Answer::NotSupported, Mode::IfAbsent | Mode::IfUnchanged(_)) => {
-                self.put_unconditionally(path, body, headers, mode).await
-            }
-            // The condition makes a request that clients may not repeat blindly after a lost answer, and that some
-            // servers refuse with codes of their own. Without it, the client repeats as often as it does.
-            (Answer::Failed, Mode::IfAbsent) => {
-                tracing::debug!(store = %self.uri, key = %path, %error, "conditional write failed");
-                self.put_unconditionally(path, body, headers, mode).await
+            (_, Mode::IfAbsent | Mode::IfUnchanged(_)) if has_no_conditions(&error) => {
+                tracing::debug!(store = %self.uri, key = %path, %error, "no conditional writes");
+                self.put_after_look(path, body, headers, mode).await
             }
             _ => Err(self.failed(format!("write '{path}'"), error)),
         }
     }
 
-    /// The condition of `mode` by a look before the write: two writers may still meet between the two.
-    async fn put_unconditionally(
+    /// The condition of `mode` by a look before the write. A directory is locked meanwhile; a web server is told the
+    /// condition as well. Elsewhere, two writers may still meet between the two.
+    async fn put_after_look(
         &self,
         path: &Path,
         body: Bytes,
         headers: &Attributes,
         mode: &Mode,
     ) -> Result<Option<Written>, StoreError> {
+        let _alone = self.lock.take().await;
         let there = self.head(path.as_ref()).await?;
         let holds = match (mode, &there) {
             (Mode::Always, _) | (Mode::IfAbsent, None) => true,
@@ -138,7 +153,20 @@ impl Objects {
         if !holds {
             return Ok(Some(Written::Not));
         }
-        match self.put_once(path, body, headers, &Mode::Always).await {
+        let told = if self.web.is_some() && is_comparable(mode) { mode } else { &Mode::Always };
+        let mut put = self.put_once(path, body.clone(), headers, told).await;
+        if !matches!(told, Mode::Always) {
+            match &put {
+                Err(error) if matches!(answer(error), Answer::Exists | Answer::Changed) => {
+                    return Ok(Some(Written::Not));
+                }
+                Err(error) if has_no_conditions(error) => {
+                    put = self.put_once(path, body, headers, &Mode::Always).await;
+                }
+                _ => {}
+            }
+        }
+        match put {
             Ok(()) => Ok(Some(Written::Now)),
             Err(error) if answer(&error) == Answer::NotSupported && !headers.is_empty() => {
                 self.keeps_headers.store(false, Ordering::Relaxed);

@@ -90,10 +90,13 @@ impl BinaryCache {
     ) -> Result<(), StoreError> {
         let place = self.locate_nar(entry).await?;
         let size = match &place {
-            NarPlace::Here(key) => match files.and_then(|files| files.get(key)) {
-                Some(size) => Some(*size),
-                None => self.objects.head(key).await?.map(|meta| meta.size),
-            },
+            NarPlace::Here(place) => {
+                let listed = files.zip(self.nar_key_of(entry).ok()).and_then(|(files, key)| files.get(&key));
+                match listed {
+                    Some(size) => Some(*size),
+                    None => self.objects.head(place).await?.map(|meta| meta.size),
+                }
+            }
             // A signed URL is good for GET alone. The first byte tells as much as a HEAD request.
             NarPlace::Elsewhere { .. } => {
                 self.download_nar(&place, Some(0..1)).await?.map(|download| download.object_size)

@@ -107,7 +107,9 @@ impl ObjectStore for Faulty {
             }
             Fault::DieAfter(writes) if written >= writes => Err(self.error()),
             Fault::Put(suffix) if path.as_ref().ends_with(suffix) => Err(self.error()),
-            Fault::Conditions if options.mode != PutMode::Overwrite => Err(self.error()),
+            Fault::Conditions if options.mode != PutMode::Overwrite => {
+                Err(Error::Generic { store: "faulty", source: "<Code>NotImplemented</Code>".into() })
+            }
             Fault::LostAnswer if options.mode != PutMode::Overwrite => {
                 self.inner.put_opts(path, payload, options).await?;
                 Err(self.error())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nars3_binary_cache::BinaryCache;
 use nars3_compression::Compression;
 use nars3_narinfo::CacheInfo;
-use nars3_store_api::{Store, StoreError};
+use nars3_store_api::{NarStream, Store, StoreError};
 use nars3_store_path::{Algorithm, BuildTraceEntry, BuildTraceKey, Hash, Realisation, Signature, StorePath};
 use object_store::path::Path;
 use object_store::{Attribute, ObjectStore, ObjectStoreExt};
@@ -242,7 +242,7 @@ async fn documents_are_encoded_as_the_settings_say() {
         let sample = Sample::tree("tree");
         add(&cache, &sample).await;
         let derivation = Sample::file_path("tree.drv");
-        cache.put_build_log(&derivation, "line\n".into()).await.unwrap();
+        cache.put_build_log(&derivation, stream("line\n".into())).await.unwrap();
 
         let hash_part = sample.info.path.hash_part();
         for key in [format!("{hash_part}.narinfo"), format!("{hash_part}.ls"), format!("log/{derivation}")] {
@@ -253,7 +253,7 @@ async fn documents_are_encoded_as_the_settings_say() {
         }
         let reader = plain(&objects).await;
         assert_eq!(*reader.path_info(&sample.info.path).await.unwrap().unwrap(), sample.info);
-        assert_eq!(reader.build_log(&derivation).await.unwrap().unwrap(), "line\n");
+        assert_eq!(log(&reader, &derivation).await.unwrap().unwrap(), b"line\n");
         assert!(reader.listing(&sample.info.path).await.unwrap().root.lookup("bin/hello").is_some());
     }
 }
@@ -305,12 +305,38 @@ async fn a_log_lies_under_its_derivation() {
     sample.info.deriver = Some(derivation.clone());
     add(&cache, &sample).await;
     assert!(cache.build_log(&derivation).await.unwrap().is_none());
-    cache.put_build_log(&derivation, "building\n".into()).await.unwrap();
+    cache.put_build_log(&derivation, stream("building\n".into())).await.unwrap();
     let key = format!("log/{derivation}");
     assert_eq!(raw_text(&objects, &key).await, "building\n");
     assert_eq!(content_type(&objects, &key).await, "text/plain; charset=utf-8");
-    assert_eq!(cache.build_log(&sample.info.path).await.unwrap().unwrap(), "building\n");
-    assert!(cache.put_build_log(&sample.info.path, "x".into()).await.is_err());
+    assert_eq!(log(&cache, &sample.info.path).await.unwrap().unwrap(), b"building\n");
+    assert!(cache.put_build_log(&sample.info.path, stream("x".into())).await.is_err());
+}
+
+/// Its size is bounded by nothing, and what is in memory of it by the limits.
+#[tokio::test]
+async fn a_log_beyond_all_memory_passes_through_it() {
+    let (_directory, files) = files();
+    for (objects, encoding) in [(memory(), Some("br")), (files, None)] {
+        let mut options = options();
+        options.limits.document_size = 10_000;
+        options.limits.spool_memory = 1000;
+        options.cache.log_compression = Some(Compression::Brotli);
+        let cache = open(&objects, options).await;
+        let derivation = Sample::file_path("noisy.drv");
+        let key = format!("log/{derivation}");
+        let text = noise(300_000);
+        cache.put_build_log(&derivation, stream(text.clone().into())).await.unwrap();
+        assert_eq!(content_encoding(&objects, &key).await.as_deref(), encoding);
+        assert!(log(&cache, &derivation).await.unwrap().unwrap() == text);
+
+        // One that breaks off replaces none.
+        let (mut sender, broken) = NarStream::channel();
+        sender.send("begun".into()).await.unwrap();
+        drop(sender);
+        cache.put_build_log(&derivation, broken).await.unwrap_err();
+        assert!(log(&cache, &derivation).await.unwrap().unwrap() == text);
+    }
 }
 
 #[tokio::test]
@@ -321,11 +347,11 @@ async fn a_large_log_is_sent_in_parts_and_keeps_its_encoding() {
     options.cache.log_compression = Some(Compression::Brotli);
     let cache = open(&objects, options).await;
     let derivation = Sample::file_path("noisy.drv");
-    let log = noise(20_000);
-    cache.put_build_log(&derivation, log.clone().into()).await.unwrap();
+    let text = noise(20_000);
+    cache.put_build_log(&derivation, stream(text.clone().into())).await.unwrap();
     assert_eq!(cache.stats().parts(), 1);
     assert_eq!(content_encoding(&objects, &format!("log/{derivation}")).await.as_deref(), Some("br"));
-    assert_eq!(cache.build_log(&derivation).await.unwrap().unwrap(), log);
+    assert_eq!(log(&cache, &derivation).await.unwrap().unwrap(), text);
 }
 
 #[tokio::test]
@@ -370,7 +396,7 @@ async fn a_directory_is_laid_out_as_nix_does() {
     let sample = Sample::tree("tree");
     let cache = open(&objects, options).await;
     add(&cache, &sample).await;
-    cache.put_build_log(&Sample::file_path("tree.drv"), "log".into()).await.unwrap();
+    cache.put_build_log(&Sample::file_path("tree.drv"), stream("log".into())).await.unwrap();
     let mut files = Vec::new();
     for folder in ["", "nar", "log"] {
         for file in std::fs::read_dir(directory.path().join(folder)).unwrap() {

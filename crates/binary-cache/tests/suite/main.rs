@@ -20,6 +20,8 @@ mod realisations;
 mod remembered;
 mod round_trip;
 mod server_copy;
+mod signing;
 mod support;
 mod tampering;
 mod unreadable;
+mod web_server;

@@ -280,7 +280,7 @@ async fn nix_reads_our_listings_and_logs() {
     assert_eq!(theirs, ours["root"]);
     let hello = nix.run("nix", ["store", "cat", "--store", &url, &format!("{path}/bin/hello")]);
     assert_eq!(hello, "#!/bin/sh\necho hello");
-    cache.put_build_log(&derivation, "line one\nline two\n".into()).await.unwrap();
+    cache.put_build_log(&derivation, stream("line one\nline two\n".into())).await.unwrap();
     let log = nix.run("nix", ["log", "--store", &url, &path]);
     assert_eq!(log, "line one\nline two");
 }

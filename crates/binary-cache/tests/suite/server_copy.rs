@@ -143,3 +143,33 @@ async fn a_file_of_another_size_is_found_out() {
     let error = from.packed_nar(&pair.sample.info, &to.write_behaviour().packed_files).await.unwrap_err();
     assert!(matches!(error, StoreError::FileMismatch { field: "FileSize", .. }), "{error:?}");
 }
+
+/// Of two files of one name, the one that is there may have been verified.
+#[tokio::test]
+async fn what_is_there_is_never_replaced_unseen() {
+    let pair = Pair::new(false).await;
+    let key = nar_key(&pair.first).await;
+    let size = raw(&pair.first, &key).await.len();
+    for there in [noise(size), noise(10)] {
+        put_raw(&pair.second, &key, there.clone()).await;
+        let (from, to) = pair.caches(options()).await;
+        let staged = stage_copied(&from, &to, &pair.sample.info, StageOptions::default()).await.unwrap();
+        assert_eq!(staged.is_some(), there.len() == size, "a torn one is for who verifies what it sends");
+        assert_eq!(raw(&pair.second, &key).await, there);
+    }
+    assert_eq!(pair.server.asked.load(Ordering::Relaxed), 0);
+}
+
+/// A narinfo says what it likes of its file.
+#[tokio::test]
+async fn a_file_by_another_name_is_read_and_not_copied() {
+    let pair = Pair::new(false).await;
+    let key = nar_key(&pair.first).await;
+    let narinfo = format!("{}.narinfo", pair.sample.info.path.hash_part());
+    put_raw(&pair.first, "nar/other.nar.zst", raw(&pair.first, &key).await).await;
+    let misleading = raw_text(&pair.first, &narinfo).await.replace(&key, "nar/other.nar.zst");
+    put_raw(&pair.first, &narinfo, misleading).await;
+    let (from, to) = pair.caches(options()).await;
+    assert!(stage_copied(&from, &to, &pair.sample.info, StageOptions::default()).await.unwrap().is_none());
+    assert_eq!(pair.server.asked.load(Ordering::Relaxed), 0);
+}

@@ -80,6 +80,16 @@ impl Sample {
     }
 }
 
+/// The log of a build; `None` if there is none.
+pub(crate) async fn log(cache: &BinaryCache, path: &StorePath) -> Result<Option<Vec<u8>>, StoreError> {
+    let Some(mut log) = cache.build_log(path).await? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    while let Some(chunk) = log.next().await? {
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(Some(bytes))
+}
+
 /// The bytes as a NAR that arrives in pieces.
 pub(crate) fn stream(bytes: Bytes) -> NarStream {
     let (mut sender, stream) = NarStream::channel();

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use nars3_binary_cache::{BinaryCache, BinaryCacheOptions, Limits, ListingOrder, Remembered};
 use nars3_narinfo::Compression;
+use nars3_s3::WebCache;
 use nars3_store_path::SecretKey;
 use nars3_store_url::{CacheSettings, FileCache, HttpSettings, S3Settings, StoreKind, StoreUrl};
 use object_store::ObjectStore;
@@ -13,6 +14,7 @@ use object_store::memory::InMemory;
 
 use super::elsewhere::elsewhere;
 use super::server_copies::server_copies;
+use super::web::OwnServer;
 use super::{Beside, OpenedStore, Purpose, identity, opened};
 use crate::error::{CliResult, ResultExt};
 use crate::run::Context;
@@ -52,13 +54,11 @@ pub(super) fn directory_objects(dir: &Path, purpose: Purpose<'_>) -> CliResult<A
     Ok(Arc::new(objects))
 }
 
-pub(super) async fn http_objects(
-    settings: &HttpSettings,
-    context: &Context,
-) -> CliResult<Arc<dyn ObjectStore>> {
+pub(super) async fn http_objects(settings: &HttpSettings, context: &Context) -> CliResult<Arc<WebCache>> {
     let access = web_access(settings, &context.environment, &context.nix).await?;
     nars3_s3::open_web(settings, &access, &context.s3)
         .await
+        .map(Arc::new)
         .context(|| format!("cannot open the cache at '{}'", settings.url))
 }
 
@@ -66,10 +66,30 @@ pub(super) async fn http_objects(
 /// is in memory; a few are enough to keep a disk or a file server busy.
 const FILES_AT_ONCE: usize = 4;
 
+/// The objects of a cache, and what is to be known of whoever has them.
+pub(super) struct Objects {
+    store: Arc<dyn ObjectStore>,
+    listing: ListingOrder,
+    web: Option<Arc<WebCache>>,
+}
+
+impl Objects {
+    pub(super) fn bucket(store: Arc<dyn ObjectStore>) -> Self {
+        Self { store, listing: ListingOrder::Ascending, web: None }
+    }
+
+    pub(super) fn unordered(store: Arc<dyn ObjectStore>) -> Self {
+        Self { store, listing: ListingOrder::Unordered, web: None }
+    }
+
+    pub(super) fn web(cache: Arc<WebCache>) -> Self {
+        Self { web: Some(Arc::clone(&cache)), ..Self::unordered(cache) }
+    }
+}
+
 pub(super) async fn open_cache(
     url: &StoreUrl,
-    objects: Arc<dyn ObjectStore>,
-    listing: ListingOrder,
+    objects: Objects,
     beside: Beside<'_>,
     purpose: Purpose<'_>,
     context: &Context,
@@ -83,14 +103,18 @@ pub(super) async fn open_cache(
     options.progress = Arc::clone(&context.progress);
     options.elsewhere = elsewhere(url, context);
     options.remembered = remembered(url, purpose, context).await?;
-    options.listing = listing;
+    options.listing = objects.listing;
     options.open_uploads = context.open_uploads.clone();
+    if let Some(cache) = objects.web {
+        options.web = Some(Arc::new(OwnServer { cache, rate: context.rate.clone() }));
+    }
     options.upstreams = beside.upstreams;
     options.secret_keys = signing_keys(url, purpose, context)?;
     options.force_encodings = url.cache.force_encodings;
     options.limits = limits(&options.cache, context);
     if let StoreKind::File(FileCache { dir, .. }) = &url.kind {
         options.limits.concurrent_requests = FILES_AT_ONCE;
+        options.locked = Some(dir.clone());
         // What is held to a rate has to pass where the rate is.
         options.directory = context.rate.is_none().then(|| dir.clone());
     }
@@ -104,8 +128,8 @@ pub(super) async fn open_cache(
         }
     }
     let objects = match &context.rate {
-        Some(rate) => rate.limit(objects),
-        None => objects,
+        Some(rate) => rate.limit(objects.store),
+        None => objects.store,
     };
     let cache = BinaryCache::open(objects, options).await?;
     if matches!(purpose, Purpose::Write { .. }) {

@@ -4,16 +4,17 @@ mod cache;
 mod elsewhere;
 mod machine;
 mod server_copies;
+mod web;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use nars3_binary_cache::{BinaryCache, ListingOrder};
+use nars3_binary_cache::BinaryCache;
 use nars3_store_api::{BuildRecords, Store};
 use nars3_store_url::{FileCache, LocalSettings, S3Settings, StoreKind, StoreUrl};
 use object_store::memory::InMemory;
 
-use self::cache::{directory_objects, http_objects, open_cache, s3_objects};
+use self::cache::{Objects, directory_objects, http_objects, open_cache, s3_objects};
 pub(crate) use self::machine::DAEMON_HINT;
 use crate::error::{CliError, CliResult, ResultExt};
 use crate::nix_places;
@@ -174,15 +175,15 @@ async fn open(
     match &url.kind {
         StoreKind::S3(settings) => {
             let objects = s3_objects(settings, context).await?;
-            open_cache(&url, objects, ListingOrder::Ascending, beside, purpose, context).await
+            open_cache(&url, Objects::bucket(objects), beside, purpose, context).await
         }
         StoreKind::File(FileCache { dir, .. }) => {
             let objects = directory_objects(dir, purpose)?;
-            open_cache(&url, objects, ListingOrder::Unordered, beside, purpose, context).await
+            open_cache(&url, Objects::unordered(objects), beside, purpose, context).await
         }
         StoreKind::Http(settings) => {
             let objects = http_objects(settings, context).await?;
-            open_cache(&url, objects, ListingOrder::Unordered, beside, purpose, context).await
+            open_cache(&url, Objects::web(objects), beside, purpose, context).await
         }
         StoreKind::Local(settings) => {
             let settings = nix_places::local(settings.clone(), &context.environment);
@@ -215,7 +216,7 @@ async fn open_local(
         Some(store) => Ok(opened(store, url)),
         None => {
             let empty = Arc::new(InMemory::new());
-            open_cache(url, empty, ListingOrder::Unordered, beside, purpose, context).await
+            open_cache(url, Objects::unordered(empty), beside, purpose, context).await
         }
     }
 }

@@ -22,6 +22,7 @@ pub use error::{EXCERPT_LENGTH, NarInfoError, NarInfoProblem};
 pub use field::Field;
 pub use flags::Flags;
 pub use lint::{Finding, Rule};
+pub use scan::unknown_fields;
 pub use signatures::SignatureLines;
 pub(crate) use signatures::by_key as signatures_by_key;
 

@@ -96,6 +96,19 @@ pub(super) fn scan<'a>(
     draft.finish(text, notes)
 }
 
+/// The fields of `text` that have no meaning here, as they stand there, one after the other: whoever changes a narinfo puts
+/// them behind what it writes, so that readers who understand them still find them. Nothing from the first syntax error on.
+pub fn unknown_fields(text: &str) -> String {
+    let mut unknown = String::new();
+    let mut fields = Fields::of(text);
+    while let Some(Ok(raw)) = fields.next() {
+        if Field::from_name(raw.name).is_none() {
+            unknown.push_str(text.get(raw.start..raw.end).unwrap_or_default());
+        }
+    }
+    unknown
+}
+
 impl<'a> Draft<'a> {
     /// Takes one field in; gives the store path or deriver that it replaces.
     fn take(&mut self, raw: &RawField<'a>, notes: &mut impl Notes) -> Result<Option<At<'a>>, Unlocated> {

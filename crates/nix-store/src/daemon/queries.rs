@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use nars3_store_api::{Store, StoreError};
+use nars3_store_api::{NarStream, Store, StoreError};
 use nars3_store_path::{BuildTraceEntry, BuildTraceKey, DrvOutput, Realisation, StorePath};
 
 use super::DaemonStore;
@@ -179,15 +179,16 @@ impl DaemonStore {
     ///
     /// As `closure`: it takes logs only from those whom it trusts. `StoreError::Unsupported` where it is older than
     /// Nix 2.5.
-    pub async fn add_build_log(&self, derivation: &StorePath, log: Vec<u8>) -> Result<(), StoreError> {
+    pub async fn add_build_log(&self, derivation: &StorePath, log: NarStream) -> Result<(), StoreError> {
         let derivation = derivation.clone();
         let unsupported = self.unsupported("take build logs");
         self.blocking(move |shared, wanted| {
+            let mut log = logs::spooled(log)?;
             let added = shared.pool.run(wanted, |connection| {
                 if !connection.takes_many() {
                     return Ok(super::connection::Outcome::Clean(Err(unsupported)));
                 }
-                connection.add_build_log(&derivation, &log)
+                connection.add_build_log(&derivation, &mut log)
             });
             added.map_err(|error| super::shared::failed(shared, "add a build log", error))?
         })

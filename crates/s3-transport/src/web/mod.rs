@@ -3,19 +3,23 @@
 mod access;
 mod netrc;
 mod service;
+mod store;
+mod upload;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use nars3_store_url::{HttpSettings, TransferSettings};
 use object_store::client::{HttpClient, HttpConnector};
-use object_store::http::HttpBuilder;
+use object_store::http::{HttpBuilder, HttpStore};
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
-use reqwest::{Client, ClientBuilder, Url};
+use reqwest::{ClientBuilder, Url};
 
 pub use access::{UnfitToken, WebAccess};
 pub use netrc::Netrc;
+pub use store::{WebCache, WebPlace};
+pub use upload::StreamedBody;
 
 use self::service::{Origin, Service};
 use crate::environment::Environment;
@@ -37,7 +41,7 @@ pub async fn open_web(
     settings: &HttpSettings,
     access: &WebAccess,
     environment: &Environment,
-) -> Result<Arc<dyn ObjectStore>, S3OpenError> {
+) -> Result<WebCache, S3OpenError> {
     let text = settings.url.to_string();
     let unusable = |reason: String| S3OpenError::Endpoint { url: text.clone(), reason };
     let url = Url::parse(&text).map_err(|error| unusable(error.to_string()))?;
@@ -59,8 +63,9 @@ pub async fn open_web(
         None => others.clone(),
     };
     let authorization = access.header().map_err(|source| S3OpenError::Token { source })?;
-    let connector = Connector { own, others, origin: Origin::of(&url), authorization };
-    store(text, &settings.transfer, connector)
+    let service = Service { own, others, origin: Origin::of(&url), authorization, only: None };
+    let retries = retries(&settings.transfer);
+    Ok(WebCache { store: store(text, retries.clone(), service.clone())?, url, retries, service })
 }
 
 /// Opens whatever an absolute URL leads to, a narinfo's for example, with the connections of `transfer` but none of its
@@ -84,9 +89,6 @@ pub async fn open_elsewhere(
         return Err(unusable("it has no host".to_owned()));
     }
     url.set_fragment(None);
-    let place = Path::from_url_path(url.path()).map_err(|error| unusable(error.to_string()))?;
-    // What stands behind `?` goes along: it may be what opens the door.
-    url.set_path("/");
     let ca_bundle = match transfer.ssl_cert_file.as_ref().or(environment.ca_bundle.as_ref()) {
         Some(path) => Some(CaBundle::read(path).await?),
         None => None,
@@ -94,9 +96,30 @@ pub async fn open_elsewhere(
     let client = patient(transfer, client_builder(transfer, ca_bundle.as_ref(), environment))
         .build()
         .map_err(|source| S3OpenError::HttpClient { source: source.into() })?;
-    let connector =
-        Connector { own: client.clone(), others: client, origin: Origin::of(&url), authorization: None };
-    Ok((store(url.into(), transfer, connector)?, place))
+    let service = Service {
+        own: client.clone(),
+        others: client,
+        origin: Origin::of(&url),
+        authorization: None,
+        only: None,
+    };
+    single(url, retries(transfer), service)
+}
+
+/// The store that has nothing but what is at `url`, and its place there. What stands behind `?` goes along: it may be what
+/// opens the door.
+fn single(
+    url: Url,
+    retries: RetryConfig,
+    service: Service,
+) -> Result<(Arc<dyn ObjectStore>, Path), S3OpenError> {
+    let mut root = url.clone();
+    root.set_path("/");
+    root.set_query(None);
+    // What messages call it; requests go to the URL as it is.
+    let place = Path::from_url_path(url.path()).unwrap_or_else(|_| Path::from("file"));
+    let store = store(root.into(), retries, Service { only: Some(url), ..service })?;
+    Ok((Arc::new(store), place))
 }
 
 /// A transfer without a byte for so long is given up.
@@ -121,37 +144,22 @@ fn retries(transfer: &TransferSettings) -> RetryConfig {
     }
 }
 
-fn store(
-    url: String,
-    transfer: &TransferSettings,
-    connector: Connector,
-) -> Result<Arc<dyn ObjectStore>, S3OpenError> {
-    let store = HttpBuilder::new()
+fn store(url: String, retries: RetryConfig, service: Service) -> Result<HttpStore, S3OpenError> {
+    HttpBuilder::new()
         .with_url(url)
         .with_client_options(ClientOptions::new().with_allow_http(true))
-        .with_retry(retries(transfer))
-        .with_http_connector(connector)
+        .with_retry(retries)
+        .with_http_connector(Connector(service))
         .build()
-        .map_err(|source| S3OpenError::HttpClient { source: source.into() })?;
-    Ok(Arc::new(store))
+        .map_err(|source| S3OpenError::HttpClient { source: source.into() })
 }
 
 /// Gives object_store our client.
 #[derive(Debug)]
-struct Connector {
-    own: Client,
-    others: Client,
-    origin: Origin,
-    authorization: Option<object_store::HeaderValue>,
-}
+struct Connector(Service);
 
 impl HttpConnector for Connector {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(Service {
-            own: self.own.clone(),
-            others: self.others.clone(),
-            origin: self.origin.clone(),
-            authorization: self.authorization.clone(),
-        }))
+        Ok(HttpClient::new(self.0.clone()))
     }
 }

@@ -8,6 +8,8 @@ use object_store::client::{HttpError, HttpErrorKind, HttpRequest, HttpResponse, 
 use reqwest::header::{AUTHORIZATION, COOKIE, LOCATION};
 use reqwest::{Client, Method, StatusCode, Url};
 
+use super::upload::{Addition, send_streamed};
+
 /// Places that one request may be sent on to, one after another.
 const MOST_REDIRECTS: usize = 10;
 
@@ -23,6 +25,7 @@ enum RedirectError {
 }
 
 /// Sends requests to a cache's own server with its credentials, and to whom that sends them on without.
+#[derive(Clone)]
 pub(super) struct Service {
     /// Has the client certificate, if there is one.
     pub(super) own: Client,
@@ -30,6 +33,8 @@ pub(super) struct Service {
     /// Scheme, host and port of the cache.
     pub(super) origin: Origin,
     pub(super) authorization: Option<HeaderValue>,
+    /// Where all requests go, whatever their own URL: object_store has no words for a query.
+    pub(super) only: Option<Url>,
 }
 
 /// What has to be equal for credentials to go along.
@@ -51,7 +56,12 @@ impl Origin {
 }
 
 impl Service {
-    async fn send(&self, request: &HttpRequest, url: &Url) -> Result<HttpResponse, HttpError> {
+    async fn send(
+        &self,
+        request: &HttpRequest,
+        url: &Url,
+        addition: &Addition,
+    ) -> Result<HttpResponse, HttpError> {
         let mut request = request.clone();
         let uri = url.as_str().parse();
         *request.uri_mut() = uri.map_err(|error| HttpError::new(HttpErrorKind::Request, error))?;
@@ -62,7 +72,12 @@ impl Service {
         if own && let Some(authorization) = &self.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
-        if own { self.own.call(request).await } else { self.others.call(request).await }
+        headers.extend(addition.header());
+        let client = if own { &self.own } else { &self.others };
+        match &addition.body {
+            Some(body) => send_streamed(client, request, url.clone(), body).await,
+            None => client.call(request).await,
+        }
     }
 }
 
@@ -70,17 +85,22 @@ impl Service {
 impl HttpService for Service {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let failed = |error: RedirectError| HttpError::new(HttpErrorKind::Request, error);
-        let mut url = Url::parse(&request.uri().to_string())
-            .map_err(|error| HttpError::new(HttpErrorKind::Request, error))?;
+        let mut url = match &self.only {
+            Some(url) => url.clone(),
+            None => Url::parse(&request.uri().to_string())
+                .map_err(|error| HttpError::new(HttpErrorKind::Request, error))?,
+        };
+        let addition = Addition::of(&request);
         for _ in 0..=MOST_REDIRECTS {
-            let response = self.send(&request, &url).await?;
+            let response = self.send(&request, &url, &addition).await?;
+            addition.check(&response)?;
             let Some(next) = next(request.method(), &url, &response).map_err(failed)? else {
                 return Ok(response);
             };
-            tracing::debug!(from = %url, to = %next, "redirected");
+            tracing::debug!(from = shown(&url), to = shown(&next), "redirected");
             url = next;
         }
-        Err(failed(RedirectError::TooMany { to: url.to_string() }))
+        Err(failed(RedirectError::TooMany { to: shown(&url) }))
     }
 }
 
@@ -96,7 +116,7 @@ fn next(method: &Method, from: &Url, response: &HttpResponse) -> Result<Option<U
     };
     let Some(location) = response.headers().get(LOCATION).filter(|_| follows) else { return Ok(None) };
     let text = String::from_utf8_lossy(location.as_bytes()).into_owned();
-    let no_place = || RedirectError::NoPlace { from: from.to_string(), to: text.clone() };
+    let no_place = || RedirectError::NoPlace { from: shown(from), to: text.clone() };
     let mut to = from.join(&text).map_err(|_| no_place())?;
     // What the server wants to be told there is not ours to tell, and would stand in messages.
     if to.set_username("").and_then(|()| to.set_password(None)).is_err() || !to.has_host() {
@@ -104,9 +124,16 @@ fn next(method: &Method, from: &Url, response: &HttpResponse) -> Result<Option<U
     }
     match (from.scheme(), to.scheme()) {
         (_, "https") | ("http", "http") => Ok(Some(to)),
-        ("https", "http") => Err(RedirectError::Downgrade { from: from.to_string(), to: to.to_string() }),
+        ("https", "http") => Err(RedirectError::Downgrade { from: shown(from), to: shown(&to) }),
         _ => Err(no_place()),
     }
+}
+
+/// A URL as messages show it: what stands behind `?` may be a signature.
+fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.to_string()
 }
 
 impl fmt::Debug for Service {

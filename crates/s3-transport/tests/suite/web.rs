@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use nars3_s3::{Environment, WebAccess, open_web};
+use nars3_s3::{Environment, StreamedBody, WebAccess, WebCache, WebPlace, open_web};
 use nars3_store_url::{HttpSettings, StoreKind, StoreUrl};
 use object_store::path::Path;
-use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{
+    Attribute, Attributes, Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    PutPayload, UpdateVersion,
+};
 
 use crate::support::{Answer, Request, Scripted, run};
 
@@ -21,8 +24,8 @@ fn basic() -> WebAccess {
     WebAccess::Basic { user: "me".into(), password: "secret".into() }
 }
 
-async fn open(url: &str, access: &WebAccess) -> Arc<dyn ObjectStore> {
-    open_web(&settings(url), access, &Environment::of_process()).await.unwrap()
+async fn open(url: &str, access: &WebAccess) -> Arc<WebCache> {
+    Arc::new(open_web(&settings(url), access, &Environment::of_process()).await.unwrap())
 }
 
 fn body(text: &str) -> Answer {
@@ -180,4 +183,95 @@ fn a_part_is_asked_for_and_nothing_prints_a_password() {
     });
     let error = get("http://me:secret@127.0.0.1:1", &basic(), "x").unwrap_err();
     assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+}
+
+#[test]
+fn urls_of_a_cache_lead_to_its_own_server_or_to_another() {
+    run(async {
+        let cache = open("http://me:secret@c.example:8080/some/cache", &basic()).await;
+        let own = |url: &str| Some(WebPlace::Own(format!("http://c.example:8080{url}")));
+        assert_eq!(cache.resolve("nar/x.nar?hash=y"), own("/some/cache/nar/x.nar?hash=y"));
+        assert_eq!(cache.resolve("/nar/x.nar"), own("/nar/x.nar"));
+        assert_eq!(cache.resolve("../other/x.nar#y"), own("/some/other/x.nar"));
+        assert_eq!(cache.resolve("http://C.example:8080/nar/x%2Fy"), own("/nar/x%2Fy"));
+        assert_eq!(cache.resolve("//u:p@c.example:8080/x"), own("/x"));
+        for url in ["http://c.example/x", "https://c.example:8080/x", "//elsewhere.example:8080/x"] {
+            assert!(matches!(cache.resolve(url), Some(WebPlace::Other(_))), "{url}");
+            assert!(cache.object(url).is_err(), "{url}");
+        }
+        for url in ["file:///etc/passwd", "s3://bucket/x", "http://", "data:x"] {
+            assert_eq!(cache.resolve(url), None, "{url}");
+        }
+    });
+}
+
+#[test]
+fn an_object_is_asked_for_with_its_query_and_by_whom() {
+    let server = Scripted::start(|request: &Request| match request.target.as_str() {
+        "/nar/x%2Fy.nar?hash=a/b&c" => body("contents"),
+        _ => Answer::new(404, ""),
+    });
+    run(async {
+        let cache = open(&format!("{}/some/cache", server.url()), &basic()).await;
+        let (store, place) = cache.object("/nar/x%2Fy.nar?hash=a/b&c").unwrap();
+        assert_eq!(store.get(&place).await.unwrap().bytes().await.unwrap(), "contents");
+        let (store, place) = cache.object("/nar/other?key=hunter2").unwrap();
+        let error = store.get(&place).await.unwrap_err();
+        assert!(!format!("{error} {error:?} {store:?}").contains("hunter2"), "{error:?}");
+    });
+    assert!(server.requests().iter().all(|request| request.header("authorization") == Some(ME)));
+}
+
+#[test]
+fn a_streamed_body_is_made_anew_by_each_attempt() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let count = AtomicUsize::new(0);
+    let server = Scripted::start(move |request: &Request| match request.target.as_str() {
+        "/c/nar/x" if count.fetch_add(1, Ordering::Relaxed) == 0 => Answer::new(503, "later"),
+        "/c/nar/x" => Answer::new(307, "").with("location", "/there"),
+        _ => Answer::new(201, ""),
+    });
+    run(async {
+        let cache = open(&format!("{}/c", server.url()), &basic()).await;
+        let body =
+            StreamedBody::new(6, || Box::pin(futures::stream::iter([Ok("abc".into()), Ok("def".into())])));
+        let headers = Attributes::from_iter([(Attribute::ContentType, "application/x-nix-nar")]);
+        cache.put_streamed(&Path::from("nar/x"), body, headers).await.unwrap();
+    });
+    let seen = server.requests();
+    let targets: Vec<_> = seen.iter().map(|request| request.target.as_str()).collect();
+    assert_eq!(targets, ["/c/nar/x", "/c/nar/x", "/there"]);
+    for request in &seen {
+        assert_eq!((request.method.as_str(), request.body.as_slice()), ("PUT", b"abcdef".as_slice()));
+        assert_eq!(request.header("content-type"), Some("application/x-nix-nar"));
+        assert_eq!(request.header("authorization"), Some(ME));
+    }
+}
+
+#[test]
+fn writes_have_conditions_and_servers_without_them_are_told_apart() {
+    let server = Scripted::start(|request: &Request| match request.target.as_str() {
+        "/there" => Answer::new(412, "no"),
+        "/simple" => Answer::new(501, "what is that"),
+        _ => Answer::new(201, ""),
+    });
+    run(async {
+        let cache = open(&server.url(), &basic()).await;
+        let put = async |key: &str, mode: PutMode| {
+            let options = PutOptions { mode, ..PutOptions::default() };
+            cache.put_opts(&Path::from(key), PutPayload::from_static(b"x"), options).await
+        };
+        let version = UpdateVersion { e_tag: Some("\"1\"".into()), version: None };
+        put("new", PutMode::Create).await.unwrap();
+        put("new", PutMode::Update(version.clone())).await.unwrap();
+        assert!(matches!(put("there", PutMode::Create).await, Err(Error::AlreadyExists { .. })));
+        assert!(matches!(put("there", PutMode::Update(version)).await, Err(Error::Precondition { .. })));
+        assert!(matches!(put("simple", PutMode::Create).await, Err(Error::NotSupported { .. })));
+        let nothing = UpdateVersion { e_tag: None, version: None };
+        assert!(matches!(put("new", PutMode::Update(nothing)).await, Err(Error::NotSupported { .. })));
+    });
+    let seen = server.requests();
+    assert_eq!(seen.len(), 5);
+    assert_eq!(seen[0].header("if-none-match"), Some("*"));
+    assert_eq!((seen[1].header("if-match"), seen[1].header("if-none-match")), (Some("\"1\""), None));
 }

@@ -20,15 +20,20 @@ pub(crate) async fn show_log(args: &LogArgs, context: &Context) -> CliResult {
         Some(derivation) => store.log(&derivation).await?,
         None => None,
     };
-    let Some(log) = log else {
+    let Some(mut log) = log else {
         return Err(CliError::new(format!(
             "build log of '{}' is not in '{store}'",
             store.store_dir().print(&path)
         )));
     };
-    let mut output = Output::stdout();
-    output.write_all(&log)?;
-    output.finish()
+    let print = move || -> CliResult {
+        let mut output = Output::stdout();
+        while let Some(chunk) = log.blocking_next()? {
+            output.write_all(&chunk)?;
+        }
+        output.finish()
+    };
+    tokio::task::spawn_blocking(print).await?
 }
 
 /// The derivation that `path` is, or was built from, as far as the store knows.

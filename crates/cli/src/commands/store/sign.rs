@@ -57,8 +57,7 @@ pub(super) async fn copy_sigs(args: &StoreCopySigsArgs, context: &Context) -> Cl
         let theirs = source.path_infos(&paths).await?;
         for ours in &infos {
             let Some(theirs) = theirs.get(&ours.path) else { continue };
-            // Signatures are over the contents: those of other contents would say nothing of ours.
-            if theirs.nar_hash != ours.nar_hash || theirs.nar_size != ours.nar_size {
+            if !is_signed_alike(ours, theirs) {
                 continue;
             }
             let new: Vec<Signature> = theirs.signatures.difference(&ours.signatures).cloned().collect();
@@ -68,6 +67,11 @@ pub(super) async fn copy_sigs(args: &StoreCopySigsArgs, context: &Context) -> Cl
         }
     }
     print_line(format_args!("added {}", count(added as u64, "signature")))
+}
+
+/// Whether a signature of one is one of the other: it is over contents and references.
+fn is_signed_alike(one: &PathInfo, other: &PathInfo) -> bool {
+    one.nar_hash == other.nar_hash && one.nar_size == other.nar_size && one.references == other.references
 }
 
 /// The store paths that a command names, or all of the store.
@@ -80,5 +84,23 @@ pub(super) async fn paths(
         all_paths(store).await
     } else {
         named.iter().map(|path| store_path(path, store.store_dir())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nars3_store_path::{Algorithm, Hash};
+
+    use super::*;
+
+    #[test]
+    fn signatures_are_over_contents_and_references() {
+        let path: StorePath = "g1w7hy3qg1w7hy3qg1w7hy3qg1w7hy3q-foo".parse().unwrap();
+        let ours = PathInfo::new(path.clone(), Hash::digest(Algorithm::Sha256, b"nar"), 3);
+        let mut theirs = ours.clone();
+        theirs.deriver = Some("g1w7hy3qg1w7hy3qg1w7hy3qg1w7hy3q-foo.drv".parse().unwrap());
+        assert!(is_signed_alike(&ours, &theirs));
+        theirs.references.insert(path);
+        assert!(!is_signed_alike(&ours, &theirs));
     }
 }

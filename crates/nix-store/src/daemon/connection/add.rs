@@ -9,6 +9,7 @@ use nars3_store_path::StorePath;
 
 use super::{Connection, operation, pass_on, wait_for_end};
 use crate::daemon::socket::Wanted;
+use crate::logs;
 use crate::verify::VerifyingReader;
 use crate::worker_protocol::error::{DaemonError, WireError};
 use crate::worker_protocol::framed::FramedWriter;
@@ -125,15 +126,21 @@ impl Connection {
     pub(crate) fn add_build_log(
         &mut self,
         derivation: &StorePath,
-        log: &[u8],
+        log: &mut impl Read,
     ) -> Result<Outcome<Result<(), StoreError>>, DaemonError> {
         write_number(&mut self.to, operation::ADD_BUILD_LOG)?;
         // Without the store directory, unlike everywhere else.
         write_string(&mut self.to, derivation.base_name())?;
         self.to.flush()?;
         let sent = self.in_frames(|frames| {
-            frames.send_all(log);
-            Ok(())
+            let mut buffer = vec![0; FRAME];
+            loop {
+                let count = log.read(&mut buffer).map_err(logs::spool_error)?;
+                let chunk = buffer.get(..count).unwrap_or_default();
+                if chunk.is_empty() || !frames.send(chunk) {
+                    return Ok(());
+                }
+            }
         })?;
         crate::worker_protocol::wire::read_number(&mut self.from)?;
         Ok(sent)
