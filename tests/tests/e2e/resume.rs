@@ -116,7 +116,7 @@ fn a_state_file_survives_the_end_of_its_copy() -> Result<()> {
         assert!(said.contains("is about another copy"), "{said}");
         let own = text.replace(
             text.lines().nth(2).context("no third line")?,
-            &format!("to s3://{}?endpoint={}", bucket.name(), world.setup.server.endpoint()),
+            &format!("to s3://{}?endpoint=http://{}", bucket.name(), world.setup.server.endpoint()),
         );
         // Torn in the middle of a line, as by a crash of the machine.
         std::fs::write(&file, own + "4skgh1cs6ihm")?;

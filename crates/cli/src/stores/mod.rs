@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_bucket_is_the_same_however_its_endpoint_is_written() {
-        let one = identity_of("s3://cache?endpoint=http://Host:9000");
+        let one = identity_of("s3://cache?endpoint=http://host:9000");
         assert_eq!(one, identity_of("s3://cache?scheme=http&endpoint=host:9000"));
         assert_eq!(
             one,
