@@ -10,6 +10,9 @@ use anyhow::{Result, ensure};
 
 use crate::nix::{Chroot, Nix};
 
+/// The unit of times in /proc: USER_HZ, a hundredth of a second wherever Nix runs.
+const MILLISECONDS_PER_TICK: u64 = 10;
+
 /// A daemon that does not listen by now will not listen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -88,6 +91,19 @@ impl Daemon {
     #[must_use]
     pub fn url(&self) -> String {
         format!("unix://{}", self.socket.display())
+    }
+
+    /// The processor time that its processes for connections have taken, as far as they have ended.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn processor_time(&self) -> Result<Duration> {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
+        // The name may have spaces in it. Behind it come the state and numbers; `cutime` and `cstime` are fields 16 and 17 (proc(5)).
+        let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
+        let ticks: u64 =
+            fields.split_whitespace().skip(13).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        Ok(Duration::from_millis(ticks * MILLISECONDS_PER_TICK))
     }
 
     /// The store behind it.

@@ -9,6 +9,8 @@ use nars3_tests::memory::Measured;
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
     times: Vec<Duration>,
+    /// The daemon's processor time.
+    daemon: Vec<Duration>,
     peak: u64,
 }
 
@@ -20,12 +22,26 @@ impl Figures {
         measured.finished.success()
     }
 
+    /// Takes what a run has cost the daemon.
+    pub(crate) fn add_daemon(&mut self, time: Duration) {
+        self.daemon.push(time);
+    }
+
     /// The median of the wall-clock times, in seconds.
     fn time(&self) -> f64 {
-        let mut times = self.times.clone();
-        times.sort();
-        times.get(times.len() / 2).copied().unwrap_or_default().as_secs_f64()
+        median(&self.times).unwrap_or_default()
     }
+
+    /// The median of the daemon's processor time, in seconds.
+    fn daemon(&self) -> String {
+        median(&self.daemon).map_or("–".to_owned(), |time| format!("{time:.2}"))
+    }
+}
+
+fn median(times: &[Duration]) -> Option<f64> {
+    let mut times = times.to_vec();
+    times.sort();
+    times.get(times.len() / 2).map(Duration::as_secs_f64)
 }
 
 /// One line of the table.
@@ -44,9 +60,11 @@ impl Row {
     pub(crate) fn line(&self) -> String {
         let (nix, nars3) = (self.nix.time(), self.nars3.time());
         format!(
-            "| {} | {nix:.2} | {nars3:.2} | {:.2} | {} | {} |\n",
+            "| {} | {nix:.2} | {nars3:.2} | {:.2} | {} | {} | {} | {} |\n",
             self.what,
             nix / nars3,
+            self.nix.daemon(),
+            self.nars3.daemon(),
             self.nix.peak >> 20,
             self.nars3.peak >> 20
         )

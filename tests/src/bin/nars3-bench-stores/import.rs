@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nars3_tests::daemon::Daemon;
@@ -119,6 +120,10 @@ pub(crate) fn measure(nix: &Nix, options: Options) -> Result<Vec<Row>> {
                             command.args(arguments).args(["--trusted-public-keys", &public_key]);
                             row.nars3.add(memory::measure(command.arg(root))?)?;
                         }
+                        if let Destination::Daemon(daemon) = &destination {
+                            let figures = if nix_now { &mut row.nix } else { &mut row.nars3 };
+                            figures.add_daemon(ended(daemon)?);
+                        }
                         let there = destination.store().physical(root).exists();
                         ensure!(there, "{root} has not arrived");
                     }
@@ -129,6 +134,20 @@ pub(crate) fn measure(nix: &Nix, options: Options) -> Result<Vec<Row>> {
         std::fs::remove_dir_all(caches.root().join(compression)).context("cannot remove a cache")?;
     }
     Ok(rows)
+}
+
+/// The daemon's processor time, once its process for the connection has ended, some time after the command.
+fn ended(daemon: &Daemon) -> Result<Duration> {
+    let begun = Instant::now();
+    loop {
+        let time = daemon.processor_time()?;
+        std::thread::sleep(Duration::from_millis(50));
+        let again = daemon.processor_time()?;
+        if !again.is_zero() && (again == time || begun.elapsed() > Duration::from_secs(5)) {
+            return Ok(again);
+        }
+        ensure!(begun.elapsed() < Duration::from_secs(10), "the daemon's process does not end");
+    }
 }
 
 fn destination(nix: &Nix, through_daemon: bool, public_key: &str) -> Result<Destination> {

@@ -61,11 +61,12 @@ fn markdown(rows: &[Row], runs: usize) -> String {
     format!(
         "## The stores of this machine, beside real Nix\n\n\
          Written by `cargo xtask bench --stores`.\n\n\
-         | what | Nix | nars3 | times as fast | Nix, peak | nars3, peak |\n\
-         |---|--:|--:|--:|--:|--:|\n\
+         | what | Nix | nars3 | times as fast | daemon for Nix | for nars3 | Nix, peak | nars3, peak |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|\n\
          {table}\n\
          Medians of {runs} runs, the tools taking turns, seconds of wall clock; the highest resident memory of the command \
-         itself (that of a\ndaemon not counted), in MiB. Stores and caches are in memory (`/dev/shm`), and empty each time; \
+         itself (that of a\ndaemon not counted), in MiB. *daemon for*: the processor seconds of the nix-daemon's process, which takes one \
+         path after another: no\nclient can be done sooner by one connection. Stores and caches are in memory (`/dev/shm`), and empty each time; \
          signatures are checked.\n\n\
          ```text\n\
          read    nix path-info -r --store 'local?root=DIR' PATH\n        \
