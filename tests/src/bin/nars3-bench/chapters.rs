@@ -197,11 +197,21 @@ impl Round<'_> {
         };
         let before = self.world.server_cpu();
         let seconds = measure(&mut self.world.curl(&bucket, &file)?)?.elapsed.as_secs_f64();
+        let server = self.world.server_cpu() - before;
         self.lower_floor(seconds);
         if compression == "none" && self.first {
             self.row.peers.push(("curl -T".to_owned(), seconds));
+            match self.world.aws(&self.world.open_bucket()?, &file) {
+                Some(mut aws) => {
+                    let seconds = measure(&mut aws)?.elapsed.as_secs_f64();
+                    self.row.peers.push(("aws s3 cp".to_owned(), seconds));
+                }
+                None => println!(
+                    "  without 'aws s3 cp': neither the virtual environment that is active nor PATH has it"
+                ),
+            }
         }
-        Ok(self.world.server_cpu() - before)
+        Ok(server)
     }
 
     fn push_parts(&mut self, compression: &str, server: f64) -> Result<()> {

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use nars3_tests::nars3::Nars3;
 use nars3_tests::nix::{Chroot, Nix};
+use nars3_tests::process::find_in_path;
 use nars3_tests::server::{Access, Bucket, S3Server, Settings};
 
 use crate::load;
@@ -144,5 +145,24 @@ impl<'a> World<'a> {
         // The names of store paths need no encoding but for the plus sign.
         command.arg(format!("{}/{}", bucket.http_url(), name.replace('+', "%2B")));
         Ok(command)
+    }
+
+    /// `aws s3 cp FILE` into the bucket, where the virtual environment that is active or PATH has AWS's command line.
+    pub(crate) fn aws(&self, bucket: &Bucket, file: &Path) -> Option<Command> {
+        let active = std::env::var_os("VIRTUAL_ENV").map(|place| Path::new(&place).join("bin/aws"));
+        let program = active.filter(|aws| aws.is_file()).or_else(|| find_in_path("aws"))?;
+        let (settings, home) = (self.server.settings(), self.nix.home());
+        let mut command = Command::new(program);
+        command
+            .args(["s3", "cp", "--quiet", "--endpoint-url"])
+            .arg(format!("http://{}", self.server.endpoint()))
+            .arg(file)
+            .arg(format!("s3://{}/", bucket.name()))
+            .env("AWS_ACCESS_KEY_ID", &settings.access_key)
+            .env("AWS_SECRET_ACCESS_KEY", &settings.secret_key)
+            .env("AWS_DEFAULT_REGION", &settings.region)
+            .env("AWS_CONFIG_FILE", home.join("no-aws-config"))
+            .env("AWS_SHARED_CREDENTIALS_FILE", home.join("no-aws-credentials"));
+        Some(command)
     }
 }
