@@ -14,7 +14,7 @@ use nars3_store_path::StorePath;
 
 use crate::BinaryCache;
 use crate::known::Entry;
-use crate::objects::{Download, Objects, undo_encoding};
+use crate::objects::{Download, Objects, is_denial, undo_encoding};
 use crate::place::NarPlace;
 
 /// Why there is no such file in a path. The source of a `StoreError::Backend`.
@@ -160,7 +160,7 @@ impl BinaryCache {
     /// The `.ls` of a path. One that makes no sense is as good as none, since the NAR says the same.
     async fn stored_listing(&self, path: &StorePath) -> Result<Option<Listing>, StoreError> {
         match self.read_listing(&listing_key(path)).await {
-            Err(error @ StoreError::Corrupt { .. }) => {
+            Err(error) if matches!(error, StoreError::Corrupt { .. }) || is_denial(&error) => {
                 self.objects.warn(&format!("the NAR is read instead: {}", error.with_causes()));
                 Ok(None)
             }

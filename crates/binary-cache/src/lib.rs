@@ -51,8 +51,8 @@
 //!   a directory of this machine is locked, a web server is told the condition and asked first.
 //! - What this process knows to be present is remembered, absence is not. Readers may be answered from a file that outlives
 //!   the process (`PathInfoCache`), absence included; a push never is.
-//! - Access denied means "no such object", as S3 answers without `s3:ListBucket`, and is told once as a warning; rejected
-//!   credentials are an error, and so is access denied to what a listing has just given.
+//! - Access denied means "no such object" where S3 tells nobody what is not there, that is without `s3:ListBucket`, and is told
+//!   once as a warning. Elsewhere it is an error, and so are rejected credentials, and access denied to what a listing has just given.
 //!
 //! # Beyond the `Store` trait
 //!

@@ -48,7 +48,12 @@ pub(crate) fn location(uri: &str, url: &str, web: Option<&dyn WebServer>) -> Res
         Some(WebPlace::Other(whole)) => return Err(LocationError::OtherOrigin { url: whole }),
         None => return Err(LocationError::OtherOrigin { url: url.to_owned() }),
     };
-    let key = object_key(uri, &whole).ok();
+    // Compared as the server spells it: `uri` is as somebody has typed it.
+    let base = match web.resolve("") {
+        Some(WebPlace::Own(base)) => base,
+        _ => uri.to_owned(),
+    };
+    let key = object_key(&base, &whole).ok();
     let place = match &key {
         // Where no character has to be spelt otherwise, the key says as much as the URL.
         Some(key) if whole.ends_with(&format!("/{key}")) && !key.contains('%') => key.clone(),
@@ -62,7 +67,7 @@ pub(crate) fn location(uri: &str, url: &str, web: Option<&dyn WebServer>) -> Res
 /// narinfo choose whom this machine talks to.
 pub(crate) fn object_key(uri: &str, url: &str) -> Result<String, LocationError> {
     let other_origin = || LocationError::OtherOrigin { url: url.to_owned() };
-    let not_a_key = |reason| LocationError::NotAKey { url: url.to_owned(), reason };
+    let not_a_key = |reason| LocationError::NotAKey { url: without_query(url).to_owned(), reason };
     let base = uri.split(['?', '#']).next().unwrap_or(uri).trim_end_matches('/');
     let relative = if is_absolute(url) {
         url.strip_prefix(base).and_then(|rest| rest.strip_prefix('/')).ok_or_else(other_origin)?
@@ -168,6 +173,9 @@ mod tests {
             key: key.map(str::to_owned),
         };
         assert_eq!(at("nar/a.nar"), found("nar/a.nar", Some("nar/a.nar")));
+        // However somebody has typed the URL of the cache.
+        let typed = location("https://C.example:443/p", "nar/a.nar", Some(&Server)).unwrap();
+        assert_eq!(typed, at("nar/a.nar"));
         assert_eq!(at("/p/nar/a.nar"), found("nar/a.nar", Some("nar/a.nar")));
         let whole = "https://c.example/p/nar/a.nar?hash=b";
         assert_eq!(at("nar/a.nar?hash=b"), found(whole, Some("nar/a.nar")));

@@ -64,14 +64,4 @@ impl BinaryCache {
             }
         }
     }
-
-    /// Why what is at a place cannot be read, if it is not for want of such an object.
-    pub(crate) async fn denial_at(&self, place: &NarPlace) -> Option<StoreError> {
-        match place {
-            NarPlace::Here(key) => self.objects.denial(key).await,
-            NarPlace::Elsewhere { store, path, name } => {
-                self.objects.denial_from(store.as_ref(), path, name).await
-            }
-        }
-    }
 }

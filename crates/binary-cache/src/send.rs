@@ -119,7 +119,11 @@ impl BinaryCache {
     /// The key of the file that a narinfo may name: as `nar_key_of`, and where the URL leads elsewhere, that of the file of
     /// this cache that it could be by another name of the server. For those who must not take it for nobody's.
     pub(crate) fn file_named_by(&self, entry: &Entry) -> Option<String> {
-        let other_name = || Some(format!("nar/{}", without_query(&entry.url).rsplit_once("/nar/")?.1));
+        let url = without_query(&entry.url);
+        let other_name = || {
+            let name = url.rsplit_once("/nar/").map(|(_, name)| name).or_else(|| url.strip_prefix("nar/"))?;
+            Some(format!("nar/{name}"))
+        };
         self.nar_key_of(entry).ok().or_else(other_name)
     }
 

@@ -106,7 +106,9 @@ pub(crate) fn of_s3_error(error: &S3Error) -> Option<String> {
                 .into()
         }
         S3ErrorKind::BadDigest => {
-            "something on the way changes what is sent: try without the proxy, and with https if it is http".into()
+            "something on the way changes what is sent (try without the proxy, and with https if it is http), or the \
+             server's ETags are no MD5s though they look so"
+                .into()
         }
         S3ErrorKind::InvalidAnswer => "whoever answers there is no S3 server: check endpoint= in the store URL".into(),
         _ => return None,

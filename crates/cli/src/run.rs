@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,6 +28,9 @@ const INTERRUPTED: u8 = 130;
 /// How long servers may take to abort the uploads in parts that a command has left open, because it failed or was interrupted:
 /// their parts would cost money for ever.
 const FAREWELL: Duration = Duration::from_secs(10);
+
+/// How long somebody may wait without being told for what.
+const SILENCE: Duration = Duration::from_millis(500);
 
 /// How long blocking work may take to notice that the command is over, before the process ends under it.
 const GRACE: Duration = Duration::from_millis(500);
@@ -165,14 +169,22 @@ async fn take_leave(context: &Context, screen: &Screen) {
     if context.open_uploads.count() == 0 {
         return;
     }
-    let left = tokio::select! {
-        () = context.open_uploads.closed() => 0,
-        () = tokio::time::sleep(FAREWELL) => context.open_uploads.count(),
-        _ = interrupted() => context.open_uploads.count(),
+    let over = async {
+        tokio::select! {
+            () = context.open_uploads.closed() => {}
+            () = tokio::time::sleep(FAREWELL) => {}
+            _ = interrupted() => {}
+        }
     };
+    let mut over = pin!(over);
+    if tokio::time::timeout(SILENCE, &mut over).await.is_err() {
+        screen.line("ending the uploads that are open; Ctrl-C leaves them as they are");
+        over.await;
+    }
+    let left = context.open_uploads.count();
     if left > 0 {
         screen.line(&format!(
-            "{left} uploads in parts could not be aborted: 'nars3 doctor --abort-uploads-older-than 1d' ends them later"
+            "{left} uploads could not be ended: 'nars3 doctor --abort-uploads-older-than 1d' does that later"
         ));
     }
 }

@@ -10,7 +10,7 @@ use bzip2::Compression;
 use bzip2::read::BzDecoder;
 use bzip2::write::BzEncoder;
 
-use nars3_store_api::{NarStream, StoreError};
+use nars3_store_api::{NarReader, NarStream, StoreError};
 use nars3_store_path::StorePath;
 
 use crate::error::file_error;
@@ -55,7 +55,7 @@ pub(crate) fn add_build_log(
             .permissions(PermissionsExt::from_mode(0o644))
             .tempfile_in(directory)?;
         let mut encoder = BzEncoder::new(file.as_file_mut(), Compression::best());
-        io::copy(&mut log.into_reader(), &mut encoder)?;
+        io::copy(&mut Bounded::new(log), &mut encoder)?;
         encoder.finish()?;
         file.persist(&path)?;
         Ok(())
@@ -72,11 +72,36 @@ pub(crate) fn add_build_log(
 pub(crate) fn spooled(log: NarStream) -> Result<File, StoreError> {
     let spool = || -> io::Result<File> {
         let mut file = tempfile::tempfile()?;
-        io::copy(&mut log.into_reader(), &mut file)?;
+        io::copy(&mut Bounded::new(log), &mut file)?;
         file.rewind()?;
         Ok(file)
     };
     spool().map_err(spool_error)
+}
+
+/// The largest log that is taken in, in bytes. A stranger's compressed log may unpack to more than any disk has.
+const LARGEST_LOG: u64 = 4 << 30;
+
+/// A log that ends in an error where it is too large.
+struct Bounded<R>(io::Take<R>);
+
+impl Bounded<NarReader> {
+    fn new(log: NarStream) -> Self {
+        Self(log.into_reader().take(LARGEST_LOG))
+    }
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.0.read(buffer)?;
+        if count == 0 && self.0.limit() == 0 && !buffer.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("it has {LARGEST_LOG} bytes or more, which no build log should have"),
+            ));
+        }
+        Ok(count)
+    }
 }
 
 /// What went wrong where the log comes from is told as it is.
@@ -154,6 +179,15 @@ mod tests {
         let path = log_path(directory.path(), &derivation, ".bz2");
         File::options().write(true).open(&path).and_then(|file| file.set_len(20)).expect("cut");
         text_of(build_log(directory.path(), &derivation).expect("read")).expect_err("damaged");
+    }
+
+    #[test]
+    fn a_log_without_end_is_an_error() {
+        let mut endless = Bounded(io::repeat(b'x').take(1000));
+        let error = io::copy(&mut endless, &mut io::sink()).expect_err("too large");
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+        let mut fits = Bounded(io::repeat(b'x').take(10).take(1000));
+        assert_eq!(io::copy(&mut fits, &mut io::sink()).expect("all of it"), 10);
     }
 
     #[tokio::test]

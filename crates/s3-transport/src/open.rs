@@ -20,7 +20,7 @@ use crate::wire::Connector;
 /// Opens the store that the settings describe.
 ///
 /// No request goes to the bucket. Credentials are looked up (once for all stores of an environment with the same
-/// profile and region), so this may take as long as their provider takes. Where none are configured the requests will
+/// profile and partition of AWS), so this may take as long as their provider takes. Where none are configured the requests will
 /// not be signed, which a warning says.
 ///
 /// # Errors

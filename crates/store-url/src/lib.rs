@@ -89,7 +89,7 @@ pub use http_url::{HttpUrl, Scheme};
 pub use local_settings::{AutoSettings, ConnectionSettings, DaemonSettings, LocalSettings};
 pub use s3::{
     AddressingError, AddressingStyle, BucketAddress, Endpoint, EndpointUrl, HeaderSettings, ObjectHeaders,
-    ParsedObject, S3Client, S3ObjectUrl, S3Settings, ServerSideEncryption,
+    ParsedObject, S3Client, S3ObjectUrl, S3Settings, ServerSideEncryption, aws_domain,
 };
 pub use setting::{Origin, Range, Setting, StoreType, Unit, settings_table};
 pub use store_settings::StoreSettings;

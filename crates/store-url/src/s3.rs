@@ -6,7 +6,7 @@ mod headers;
 mod object_url;
 mod settings;
 
-pub use address::{AddressingError, AddressingStyle, BucketAddress};
+pub use address::{AddressingError, AddressingStyle, BucketAddress, aws_domain};
 pub use endpoint::{Endpoint, EndpointUrl};
 pub use headers::{HeaderSettings, ObjectHeaders};
 pub use object_url::{ParsedObject, S3ObjectUrl};

@@ -3,6 +3,7 @@
 
 use std::error::Error as StdError;
 
+use nars3_store_api::StoreError;
 use object_store::Error;
 
 /// What an error says.
@@ -57,6 +58,12 @@ pub(crate) fn has_no_conditions(error: &Error) -> bool {
         Answer::Failed => mentions(error, &NO_CONDITIONS),
         _ => false,
     }
+}
+
+/// Whether a store's error says that access was denied.
+pub(crate) fn is_denial(error: &StoreError) -> bool {
+    let StoreError::Backend { source, .. } = error else { return false };
+    source.downcast_ref::<Error>().is_some_and(|error| answer(error) == Answer::Denied)
 }
 
 /// Reads `error`.

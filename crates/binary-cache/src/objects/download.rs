@@ -86,7 +86,7 @@ impl Objects {
         range: Option<Range<u64>>,
     ) -> Result<Option<Download>, StoreError> {
         let (store, path) = self.place(key)?;
-        self.download_from(store, path, without_query(key), range).await
+        self.download_at((store, path), without_query(key), range, true).await
     }
 
     /// As `download`, from another object store than the cache's own. `name` is what messages call the object.
@@ -96,6 +96,17 @@ impl Objects {
         path: Path,
         name: &str,
         range: Option<Range<u64>>,
+    ) -> Result<Option<Download>, StoreError> {
+        self.download_at((store, path), name, range, false).await
+    }
+
+    /// What access denied means is known of the `own` object store only.
+    async fn download_at(
+        self: &Arc<Self>,
+        (store, path): (Arc<dyn ObjectStore>, Path),
+        name: &str,
+        range: Option<Range<u64>>,
+        own: bool,
     ) -> Result<Option<Download>, StoreError> {
         self.stats.count_get();
         let options = GetOptions::new().with_range(range.clone().map(GetRange::Bounded));
@@ -110,12 +121,15 @@ impl Objects {
             answered = store.get_opts(&path, GetOptions::new()).await;
             part = Some(range);
         }
-        if let Err(error) = &answered {
+        if let Err(error) = &answered
+            && own
+        {
             self.settle_denial(name, error).await;
         }
         let found = match answered {
             Ok(found) => found,
-            Err(error) if self.is_missing(name, &error) => return Ok(None),
+            Err(error) if own && self.is_missing(name, &error) => return Ok(None),
+            Err(error) if answer(&error) == Answer::Missing => return Ok(None),
             Err(error) => return Err(self.failed(format!("read '{name}'"), error)),
         };
         let (object_size, encoding) = (found.meta.size, content_encoding(&found));

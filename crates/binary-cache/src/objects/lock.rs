@@ -1,7 +1,9 @@
 //! A directory of this machine has no conditional writes: whoever changes what is there holds a lock meanwhile.
 
-use std::fs::File;
-use std::path::PathBuf;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -32,9 +34,10 @@ impl DirectoryLock {
         let turn = self.waiting.lock().await;
         let lock = move || {
             let file = File::open(&directory)?;
-            file.lock().map(|()| file)
+            lock_patiently(&file, &directory)?;
+            Ok(file)
         };
-        let locked = tokio::task::spawn_blocking(lock).await.map_err(std::io::Error::other);
+        let locked = tokio::task::spawn_blocking(lock).await.map_err(io::Error::other);
         let file = match locked.flatten() {
             Ok(file) => Some(file),
             Err(error) => {
@@ -43,6 +46,34 @@ impl DirectoryLock {
             }
         };
         Some(Locked { _file: file, _turn: turn })
+    }
+}
+
+/// Whoever holds the lock for longer is no writer of ours, and may even wait for this program (`flock DIR nars3 …`).
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often it is tried.
+const PAUSE: Duration = Duration::from_millis(20);
+
+fn lock_patiently(file: &File, directory: &Path) -> io::Result<()> {
+    let begun = Instant::now();
+    let mut told = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if begun.elapsed() >= PATIENCE => {
+                tracing::warn!("'{}' is still locked: writing without a lock", directory.display());
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            Err(TryLockError::WouldBlock) => {
+                if !told && begun.elapsed() >= Duration::from_secs(2) {
+                    tracing::warn!("waiting for another program that has locked '{}'", directory.display());
+                    told = true;
+                }
+                std::thread::sleep(PAUSE);
+            }
+        }
     }
 }
 

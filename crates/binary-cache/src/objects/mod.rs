@@ -39,7 +39,7 @@ use object_store::{
 };
 
 use answer::has_no_conditions;
-pub(crate) use answer::{Answer, answer};
+pub(crate) use answer::{Answer, answer, is_denial};
 pub(crate) use download::Download;
 use encoding::encode;
 pub(crate) use encoding::undo_encoding;
@@ -99,9 +99,15 @@ pub(crate) struct Objects {
     info_remembered: AtomicBool,
     /// Set once that was done.
     proof: OnceCell<()>,
-    /// Whether the keys may be listed; found out at the first denial.
-    listable: OnceCell<bool>,
+    /// Whether the server tells these credentials that an object is not there, so that a denial is one; found out at the first.
+    tells_absence: OnceCell<bool>,
 }
+
+/// How the keys of narinfos end.
+const NARINFO: &str = ".narinfo";
+
+/// A key that no cache has.
+const NOBODYS_KEY: &str = "00000000000000000000000000000000.narinfo";
 
 /// Why there is nothing to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +150,7 @@ impl Objects {
             proven: AtomicBool::new(false),
             info_remembered: AtomicBool::new(false),
             proof: OnceCell::new(),
-            listable: OnceCell::new(),
+            tells_absence: OnceCell::new(),
         }
     }
 
@@ -312,29 +318,6 @@ impl Objects {
         found.map(|_| ()).map_err(|error| self.failed(format!("read '{key}'"), error))
     }
 
-    /// Why `key` cannot be read, if it is not for want of such an object.
-    pub(crate) async fn denial(&self, key: &str) -> Option<StoreError> {
-        let (store, path) = self.place(key).ok()?;
-        self.denial_from(store.as_ref(), &path, without_query(key)).await
-    }
-
-    /// As `denial`, in another object store than the cache's own. `name` is what messages call the object.
-    pub(crate) async fn denial_from(
-        &self,
-        store: &dyn ObjectStore,
-        path: &Path,
-        name: &str,
-    ) -> Option<StoreError> {
-        let _turn = self.turn().await;
-        self.stats.count_get();
-        match store.get_opts(path, GetOptions::default()).await {
-            Err(error) if answer(&error) != Answer::Missing => {
-                Some(self.failed(format!("read '{name}'"), error))
-            }
-            _ => None,
-        }
-    }
-
     /// What a HEAD request says of `key`; `None` if there is no such object.
     pub(crate) async fn head(&self, key: &str) -> Result<Option<ObjectMeta>, StoreError> {
         let (store, path) = self.place(key)?;
@@ -356,6 +339,8 @@ impl Objects {
     /// Deletes `key`. That it is not there is no error.
     pub(crate) async fn delete(&self, key: &str) -> Result<(), StoreError> {
         let path = self.path(key)?;
+        // Not between another's look at a narinfo and its write: what is deleted here would be back.
+        let _alone = if key.ends_with(NARINFO) { self.lock.take().await } else { None };
         let _turn = self.turn().await;
         self.stats.count_delete();
         let one = futures::stream::iter([Ok(path)]);
@@ -384,7 +369,8 @@ impl Objects {
     /// Whether a read of `key` that failed with `error` means that there is no such object.
     ///
     /// Access denied does, but only once `nix-cache-info` was read or written: before, it may as well mean that these
-    /// credentials are not for this cache. And not where the keys may be listed, since S3 tells those who may what is not there.
+    /// credentials are not for this cache. And not where the server tells these credentials what is not there, as S3 does those who
+    /// may list the bucket.
     fn is_missing(&self, key: &str, error: &object_store::Error) -> bool {
         self.absence(key, error).is_some()
     }
@@ -397,7 +383,7 @@ impl Objects {
                 self.info_denied.store(true, Ordering::Relaxed);
                 Some(Absence::Denied)
             }
-            Answer::Denied if self.is_proven() && self.listable.get() != Some(&true) => {
+            Answer::Denied if self.is_proven() && self.tells_absence.get() != Some(&true) => {
                 if !self.told_of_denials.swap(true, Ordering::Relaxed) {
                     self.warn(&format!(
                         "access to '{key}' in '{}' is denied, which is taken to mean that it does not exist, as S3 \
@@ -412,7 +398,7 @@ impl Objects {
     }
 
     /// Finds out what it means that access is denied. Whose `nix-cache-info` was remembered from earlier has not proven anything
-    /// yet: it does now, or fails to. And whether the keys may be listed is asked.
+    /// yet: it does now, or fails to. And the server is asked for what nobody has: as long as it denies that as well, a denial says nothing.
     async fn settle_denial(&self, key: &str, error: &object_store::Error) {
         if key == CACHE_INFO_KEY || answer(error) != Answer::Denied {
             return;
@@ -429,11 +415,19 @@ impl Objects {
             self.proof.get_or_init(prove).await;
         }
         if self.is_proven() {
-            let list = async || {
-                self.stats.count_list_pages(1);
-                !matches!(self.store.list(None).next().await, Some(Err(_)))
+            // Where the answer is neither, it is asked again at the next denial.
+            let ask = async || {
+                self.stats.count_get();
+                match self.store.get_opts(&Path::from(NOBODYS_KEY), GetOptions::default()).await {
+                    Ok(_) => Ok(true),
+                    Err(error) => match answer(&error) {
+                        Answer::Missing => Ok(true),
+                        Answer::Denied => Ok(false),
+                        _ => Err(()),
+                    },
+                }
             };
-            self.listable.get_or_init(list).await;
+            let _ = self.tells_absence.get_or_try_init(ask).await;
         }
     }
 

@@ -9,7 +9,7 @@ use nars3_store_api::StoreError;
 use object_store::path::Path;
 use object_store::{Attribute, Attributes, PutMode, PutOptions, PutPayload, UpdateVersion};
 
-use super::{Answer, Kind, Objects, Source, answer, encode, has_no_conditions};
+use super::{Answer, Kind, NARINFO, Objects, Source, answer, encode, has_no_conditions};
 
 /// Where files of NARs are.
 const NAR_PREFIX: &str = "nar/";
@@ -106,7 +106,11 @@ impl Objects {
         if self.web.is_some() && !matches!(mode, Mode::Always) {
             return self.put_after_look(path, body, headers, mode).await;
         }
+        // What others have looked at, they are about to write.
+        let is_narinfo = path.as_ref().ends_with(NARINFO);
+        let alone = if is_narinfo && matches!(mode, Mode::Always) { self.lock.take().await } else { None };
         let mut put = self.put_once(path, body.clone(), headers, mode).await;
+        drop(alone);
         // Once more, under the same condition: it tells if the first attempt was done and only its answer was lost.
         if let Err(error) = &put
             && !matches!(mode, Mode::Always)

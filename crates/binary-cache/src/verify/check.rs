@@ -12,6 +12,7 @@ use nars3_store_path::{Algorithm, ContentAddressMethod};
 use super::{Finding, VerifyOptions};
 use crate::BinaryCache;
 use crate::known::Entry;
+use crate::location::is_absolute;
 use crate::place::NarPlace;
 
 impl BinaryCache {
@@ -40,11 +41,7 @@ impl BinaryCache {
         match file {
             Ok(()) => {}
             Err(StoreError::NarGone { path, location, .. }) => {
-                let denied = self.denied(&entry).await;
-                findings.push(match denied {
-                    Some(error) => Finding::UnreadableNar { path, error },
-                    None => Finding::MissingNar { path, location },
-                });
+                findings.push(Finding::MissingNar { path, location });
             }
             Err(
                 error @ (StoreError::Corrupt { .. }
@@ -55,12 +52,6 @@ impl BinaryCache {
             Err(error) => findings.push(Finding::UnreadableNar { path: entry.info.path.clone(), error }),
         }
         findings
-    }
-
-    /// Why the file of a path cannot be read that is said not to be there. Being denied is taken for that elsewhere.
-    async fn denied(&self, entry: &Entry) -> Option<StoreError> {
-        let place = self.locate_nar(entry).await.ok()?;
-        self.denial_at(&place).await
     }
 
     /// Whether the path follows from its content address, and that says of the contents what the NarHash says, as far as that
@@ -90,7 +81,7 @@ impl BinaryCache {
     ) -> Result<(), StoreError> {
         let place = self.locate_nar(entry).await?;
         let size = match &place {
-            NarPlace::Here(place) => {
+            NarPlace::Here(place) if !is_absolute(place) => {
                 let listed = files.zip(self.nar_key_of(entry).ok()).and_then(|(files, key)| files.get(&key));
                 match listed {
                     Some(size) => Some(*size),
@@ -98,9 +89,7 @@ impl BinaryCache {
                 }
             }
             // A signed URL is good for GET alone. The first byte tells as much as a HEAD request.
-            NarPlace::Elsewhere { .. } => {
-                self.download_nar(&place, Some(0..1)).await?.map(|download| download.object_size)
-            }
+            _ => self.download_nar(&place, Some(0..1)).await?.map(|download| download.object_size),
         };
         let key = place.name().to_owned();
         match (size, entry.file_size) {

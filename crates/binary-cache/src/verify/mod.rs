@@ -112,6 +112,8 @@ impl BinaryCache {
         uncertain: bool,
     ) -> Vec<Finding> {
         let named: HashSet<String> = entries.iter().filter_map(|entry| self.file_named_by(entry)).collect();
+        // A narinfo of which nobody knows what it names may name any file.
+        let uncertain = uncertain || entries.iter().any(|entry| self.file_named_by(entry).is_none());
         files
             .iter()
             .filter(|(key, _)| !named.contains(*key))
@@ -182,9 +184,10 @@ impl BinaryCache {
         // One of them cannot be read, or an upstream does not answer: then the last line says so again.
         let mut absent = Vec::new();
         for path in paths {
-            match self.entry(&path).await {
-                Ok(Some(_)) => {}
-                Ok(None) => absent.push(path),
+            // Asked of the cache: what was remembered may be gone.
+            match self.read_entry(&path.hash_part()).await {
+                Ok(Some(entry)) if entry.info.path == path => {}
+                Ok(_) => absent.push(path),
                 Err(error) => report.findings.push(Finding::of_narinfo(path.hash_part(), error)),
             }
         }

@@ -438,15 +438,6 @@ async fn denied_reads_are_an_error_before_the_credentials_have_proven_good() {
     assert_eq!(error.to_string(), "store 's3://test-cache': cannot read 'nix-cache-info'");
 }
 
-/// S3 tells whoever may list what is not there: a denial is one, as that of a key's owner.
-#[tokio::test]
-async fn denied_reads_are_an_error_where_the_keys_may_be_listed() {
-    let store: Arc<dyn ObjectStore> = Faulty::new(Fault::Forbidden(".narinfo"));
-    store.put(&Path::from("nix-cache-info"), "StoreDir: /nix/store\n".into()).await.unwrap();
-    let error = open(&store, options()).await.path_info(&Sample::file_path("a")).await.unwrap_err();
-    assert!(error.with_causes().contains("AccessDenied"), "{}", error.with_causes());
-}
-
 #[tokio::test]
 async fn bad_signatures_never_mean_that_an_object_is_missing() {
     let store: Arc<dyn ObjectStore> = Faulty::new(Fault::Unlistable("SignatureDoesNotMatch"));

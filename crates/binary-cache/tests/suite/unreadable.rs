@@ -31,6 +31,16 @@ async fn nar(objects: &Arc<dyn ObjectStore>, sample: &Sample) -> String {
     text.lines().find_map(|line| line.strip_prefix("URL: ")).unwrap().to_owned()
 }
 
+/// S3 tells whoever may list the bucket what is not there: what is denied all the same is there.
+#[tokio::test]
+async fn a_denial_is_no_absence_where_the_server_tells_absences() {
+    let (library, absent) = (Sample::file("library", b"library"), Sample::file("absent", b"absent"));
+    let (_, cache) = forbidden(&[&library], narinfo(&library)).await;
+    let error = cache.path_info(&library.info.path).await.unwrap_err();
+    assert!(error.with_causes().contains("AccessDenied"), "{}", error.with_causes());
+    assert!(cache.path_info(&absent.info.path).await.unwrap().is_none());
+}
+
 /// A listing has said that it is there: it may refer to anything, and name any file.
 #[tokio::test]
 async fn a_narinfo_that_is_listed_and_may_not_be_read_is_there() {

@@ -168,9 +168,11 @@ fn user_directory(environment: &Environment) -> Option<PathBuf> {
 /// The text of a file of settings. As in Nix, one that this user may not read counts as empty: it is often a file of secrets,
 /// or another user's (`sudo` that keeps HOME).
 fn read_if_possible(path: &Path) -> Option<String> {
-    std::fs::read_to_string(path)
+    let bytes = std::fs::read(path)
         .inspect_err(|error| tracing::debug!(%error, "no settings from '{}'", path.display()))
-        .ok()
+        .ok()?;
+    // Bytes are bytes to Nix; here, what is no text spoils its own line only.
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]
@@ -227,6 +229,10 @@ mod tests {
         std::fs::create_dir(directory.path().join("nix.conf")).unwrap();
         assert_eq!(load(directory.path(), &[]).unwrap().get("store"), None);
         std::fs::create_dir(directory.path().join("more.conf")).unwrap();
+        // A byte that is no text, in a comment, takes nothing else along.
+        std::fs::write(directory.path().join("latin.conf"), b"# caf\xe9\nstore = /latin\n").unwrap();
+        let include = format!("include {}", directory.path().join("latin.conf").display());
+        assert_eq!(load(directory.path(), &[("NIX_CONFIG", &include)]).unwrap().get("store"), Some("/latin"));
         let include = format!("include {}", directory.path().join("more.conf").display());
         assert_eq!(load(directory.path(), &[("NIX_CONFIG", &include)]).unwrap().get("store"), None);
     }

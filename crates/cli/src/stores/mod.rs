@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use nars3_binary_cache::BinaryCache;
 use nars3_store_api::{BuildRecords, Store};
-use nars3_store_url::{FileCache, LocalSettings, S3Settings, StoreKind, StoreUrl};
+use nars3_store_url::{FileCache, LocalSettings, S3Settings, StoreKind, StoreUrl, aws_domain};
 use object_store::memory::InMemory;
 
 use self::cache::{Objects, directory_objects, http_objects, open_cache, s3_objects};
@@ -245,7 +245,7 @@ fn identity(url: &StoreUrl) -> String {
         StoreKind::S3(settings) => match (&settings.endpoint, settings.bucket_address()) {
             (Some(_), Ok(address)) => format!("{}?endpoint={}", url.base(), address.service),
             (Some(endpoint), Err(_)) => format!("{}?endpoint={endpoint}", url.base()),
-            (None, _) => format!("{}?endpoint={}", url.base(), settings.aws_domain()),
+            (None, _) => format!("{}?endpoint={}", url.base(), aws_domain(&settings.region)),
         },
         StoreKind::File(_) | StoreKind::Http(_) => url.base(),
         StoreKind::Local(_) | StoreKind::Daemon(_) | StoreKind::Auto(_) => {

@@ -2,7 +2,7 @@
 //!
 //! - `chain`: the providers, in order, and what each of them said.
 //! - `cache`: one result for all who ask, refreshed before it expires; an error is never remembered.
-//! - `registry`: one cache per environment, profile and region.
+//! - `registry`: one cache per environment, profile and partition.
 //! - `http`: the HTTP client that the providers use, on the same TLS as everything else.
 //! - `adapter`: what object_store's client asks.
 

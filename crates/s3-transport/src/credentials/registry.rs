@@ -1,4 +1,4 @@
-//! One cache of credentials per environment, profile and region, however many stores are opened.
+//! One cache of credentials per environment, profile and partition of AWS, however many stores are opened.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
+use nars3_store_url::aws_domain;
 use tokio::sync::OnceCell;
 
 use super::cache::{CredentialCache, Found, Lookup};
@@ -28,7 +29,8 @@ pub(crate) enum Access {
 #[derive(Clone, Eq, Hash, PartialEq)]
 struct Key {
     profile: Option<String>,
-    region: String,
+    /// Of AWS. Another region of the same one needs no other credentials.
+    partition: &'static str,
     ca_bundle: Option<PathBuf>,
 }
 
@@ -49,7 +51,7 @@ impl Registry {
     ) -> Result<Access, S3OpenError> {
         let key = Key {
             profile: profile.map(str::to_owned),
-            region: region.to_owned(),
+            partition: aws_domain(region),
             ca_bundle: ca_bundle.map(|bundle| bundle.path.clone()),
         };
         let decision = {

@@ -14,14 +14,14 @@ use object_store::client::{HttpClient, HttpConnector};
 use object_store::http::{HttpBuilder, HttpStore};
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
-use reqwest::{ClientBuilder, Url};
+use reqwest::{Client, ClientBuilder, Url};
 
 pub use access::{UnfitToken, WebAccess};
 pub use netrc::Netrc;
 pub use store::{WebCache, WebPlace};
 pub use upload::StreamedBody;
 
-use self::service::{Origin, Service};
+use self::service::{Clients, Origin, Service};
 use crate::environment::Environment;
 use crate::error::S3OpenError;
 use crate::tls::CaBundle;
@@ -52,18 +52,22 @@ pub async fn open_web(
         Some(path) => Some(CaBundle::read(path).await?),
         None => None,
     };
-    let builder =
-        || patient(&settings.transfer, client_builder(&settings.transfer, ca_bundle.as_ref(), environment));
-    let build = |builder: ClientBuilder| {
-        builder.build().map_err(|source| S3OpenError::HttpClient { source: source.into() })
+    let identity = client_identity(&settings.transfer).await?;
+    let builder = || client_builder(&settings.transfer, ca_bundle.as_ref(), environment);
+    let clients = |builder: &dyn Fn() -> ClientBuilder| -> Result<Clients, S3OpenError> {
+        let others = build(builder())?;
+        let own = match &identity {
+            Some(identity) => build(builder().identity(identity.clone()))?,
+            None => others.clone(),
+        };
+        Ok(Clients { own, others })
     };
-    let others = build(builder())?;
-    let own = match client_identity(&settings.transfer).await? {
-        Some(identity) => build(builder().identity(identity))?,
-        None => others.clone(),
-    };
+    // reqwest's own limit counts from the begin of a request to its answer, also while a large body is still on its way.
+    let uploads = clients(&builder)?;
+    let clients = clients(&|| patient(&settings.transfer, builder()))?;
+    let stall = settings.transfer.stalled_download_timeout;
     let authorization = access.header().map_err(|source| S3OpenError::Token { source })?;
-    let service = Service { own, others, origin: Origin::of(&url), authorization, only: None };
+    let service = Service { clients, uploads, stall, origin: Origin::of(&url), authorization, only: None };
     let retries = retries(&settings.transfer);
     Ok(WebCache { store: store(text, retries.clone(), service.clone())?, url, retries, service })
 }
@@ -93,12 +97,12 @@ pub async fn open_elsewhere(
         Some(path) => Some(CaBundle::read(path).await?),
         None => None,
     };
-    let client = patient(transfer, client_builder(transfer, ca_bundle.as_ref(), environment))
-        .build()
-        .map_err(|source| S3OpenError::HttpClient { source: source.into() })?;
+    let client = build(patient(transfer, client_builder(transfer, ca_bundle.as_ref(), environment)))?;
+    let clients = Clients { own: client.clone(), others: client };
     let service = Service {
-        own: client.clone(),
-        others: client,
+        uploads: clients.clone(),
+        clients,
+        stall: transfer.stalled_download_timeout,
         origin: Origin::of(&url),
         authorization: None,
         only: None,
@@ -120,6 +124,10 @@ fn single(
     let place = Path::from_url_path(url.path()).unwrap_or_else(|_| Path::from("file"));
     let store = store(root.into(), retries, Service { only: Some(url), ..service })?;
     Ok((Arc::new(store), place))
+}
+
+fn build(builder: ClientBuilder) -> Result<Client, S3OpenError> {
+    builder.build().map_err(|source| S3OpenError::HttpClient { source: source.into() })
 }
 
 /// A transfer without a byte for so long is given up.

@@ -1,6 +1,7 @@
 //! One request to a web server: who sends it, and where it is sent on to.
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use object_store::HeaderValue;
@@ -27,14 +28,30 @@ enum RedirectError {
 /// Sends requests to a cache's own server with its credentials, and to whom that sends them on without.
 #[derive(Clone)]
 pub(super) struct Service {
-    /// Has the client certificate, if there is one.
-    pub(super) own: Client,
-    pub(super) others: Client,
+    pub(super) clients: Clients,
+    /// For bodies that are streamed: these have no limit of their own to the time until an answer.
+    pub(super) uploads: Clients,
+    /// How long a streamed body may stand still.
+    pub(super) stall: Option<Duration>,
     /// Scheme, host and port of the cache.
     pub(super) origin: Origin,
     pub(super) authorization: Option<HeaderValue>,
     /// Where all requests go, whatever their own URL: object_store has no words for a query.
     pub(super) only: Option<Url>,
+}
+
+/// Who talks to whom.
+#[derive(Clone)]
+pub(super) struct Clients {
+    /// To the cache's own server. Has the client certificate, if there is one.
+    pub(super) own: Client,
+    pub(super) others: Client,
+}
+
+impl Clients {
+    fn of(&self, own: bool) -> &Client {
+        if own { &self.own } else { &self.others }
+    }
 }
 
 /// What has to be equal for credentials to go along.
@@ -73,10 +90,9 @@ impl Service {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
         headers.extend(addition.header());
-        let client = if own { &self.own } else { &self.others };
         match &addition.body {
-            Some(body) => send_streamed(client, request, url.clone(), body).await,
-            None => client.call(request).await,
+            Some(body) => send_streamed(self.uploads.of(own), request, url.clone(), body, self.stall).await,
+            None => self.clients.of(own).call(request).await,
         }
     }
 }
@@ -116,7 +132,7 @@ fn next(method: &Method, from: &Url, response: &HttpResponse) -> Result<Option<U
     };
     let Some(location) = response.headers().get(LOCATION).filter(|_| follows) else { return Ok(None) };
     let text = String::from_utf8_lossy(location.as_bytes()).into_owned();
-    let no_place = || RedirectError::NoPlace { from: shown(from), to: text.clone() };
+    let no_place = || RedirectError::NoPlace { from: shown(from), to: shown_text(&text).to_owned() };
     let mut to = from.join(&text).map_err(|_| no_place())?;
     // What the server wants to be told there is not ours to tell, and would stand in messages.
     if to.set_username("").and_then(|()| to.set_password(None)).is_err() || !to.has_host() {
@@ -127,6 +143,12 @@ fn next(method: &Method, from: &Url, response: &HttpResponse) -> Result<Option<U
         ("https", "http") => Err(RedirectError::Downgrade { from: shown(from), to: shown(&to) }),
         _ => Err(no_place()),
     }
+}
+
+/// As `shown`, of a text that need not be a URL.
+fn shown_text(text: &str) -> &str {
+    let text = text.split(['?', '#']).next().unwrap_or(text);
+    text.rsplit_once('@').map_or(text, |(_, rest)| rest)
 }
 
 /// A URL as messages show it: what stands behind `?` may be a signature.

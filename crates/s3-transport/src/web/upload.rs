@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -12,6 +13,8 @@ use object_store::HeaderValue;
 use object_store::client::{HttpError, HttpErrorKind, HttpRequest, HttpResponse};
 use reqwest::header::{CONTENT_LENGTH, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use reqwest::{Client, Method, StatusCode, Url};
+
+use crate::wire::{Progress, watched};
 
 /// The most that is read of what a server says of an upload.
 const MOST_WORDS: usize = 64 * 1024;
@@ -104,21 +107,27 @@ pub(super) async fn send_streamed(
     request: HttpRequest,
     url: Url,
     body: &StreamedBody,
+    stall: Option<Duration>,
 ) -> Result<HttpResponse, HttpError> {
+    let progress = Arc::new(Progress::new());
     let (parts, _) = request.into_parts();
     let mut sent = reqwest::Request::new(parts.method, url);
     *sent.headers_mut() = parts.headers;
     sent.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.size));
-    *sent.body_mut() = Some(reqwest::Body::wrap_stream((body.chunks)()));
-    let response = client.execute(sent).await.map_err(broken)?;
+    let moving = Arc::clone(&progress);
+    let chunks = (body.chunks)().inspect_ok(move |_| moving.advance());
+    *sent.body_mut() = Some(reqwest::Body::wrap_stream(chunks));
+    let response = watched(client.execute(sent), &progress, stall).await?.map_err(broken)?;
     let mut answer = HttpResponse::new(Bytes::new().into());
     *answer.status_mut() = response.status();
     *answer.headers_mut() = response.headers().clone();
     let mut words = Vec::new();
     let mut coming = response.bytes_stream();
+    progress.advance();
     while words.len() < MOST_WORDS
-        && let Some(chunk) = coming.try_next().await.map_err(broken)?
+        && let Some(chunk) = watched(coming.try_next(), &progress, stall).await?.map_err(broken)?
     {
+        progress.advance();
         words.extend_from_slice(&chunk);
     }
     *answer.body_mut() = words.into();

@@ -146,10 +146,15 @@ pub(super) async fn one_by_one(wire: &Arc<Wire>, draft: &dyn Draft) -> Result<Ht
 /// Deletes one object; what came in between, if anything did.
 async fn single(wire: Arc<Wire>, draft: Arc<dyn Draft>, key: String) -> Result<Option<Failed>, HttpError> {
     let (parts, body) = wire.send(draft).await?.into_parts();
-    if parts.status.is_success() || parts.status == StatusCode::NOT_FOUND {
+    if parts.status.is_success() {
         return Ok(None);
     }
     let answer = Answer::find(&String::from_utf8_lossy(&body.bytes().await?)).unwrap_or_default();
+    // That there is no such bucket, say, is another matter.
+    if parts.status == StatusCode::NOT_FOUND && answer.code.as_deref().is_none_or(|code| code == "NoSuchKey")
+    {
+        return Ok(None);
+    }
     let code = answer.code.unwrap_or_else(|| code_of(parts.status).to_owned());
     Ok(Some(Failed { key, code, message: answer.message.unwrap_or_default() }))
 }

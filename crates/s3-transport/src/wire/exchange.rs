@@ -34,11 +34,13 @@ pub(super) struct Exchanged {
     pub(super) chunks: Chunks,
 }
 
-/// Makes a request. `stall` is how long it may go without a byte, in either direction.
+/// Makes a request. `stall` is how long it may go without a byte, in either direction; where the answer `streams`, `LEAST` bytes
+/// have to come in so much time. While a server is at work, it may send single bytes that say no more than that.
 pub(super) async fn exchange(
     client: &Client,
     request: HttpRequest,
     stall: Option<Duration>,
+    streams: bool,
 ) -> Result<Exchanged, HttpError> {
     let (parts, body) = request.into_parts();
     let url = Url::parse(&parts.uri.to_string())
@@ -54,11 +56,11 @@ pub(super) async fn exchange(
     let response = watched(client.execute(request), &progress, stall).await?.map_err(of_reqwest)?;
     let (status, headers) = (response.status(), response.headers().clone());
     let chunks = response.bytes_stream().map(|chunk| chunk.map_err(of_reqwest));
-    Ok(Exchanged { status, headers, chunks: steady(chunks, stall) })
+    Ok(Exchanged { status, headers, chunks: steady(chunks, stall, if streams { LEAST } else { 1 }) })
 }
 
 /// Waits for an answer for as long as the request's body moves, and `stall` longer.
-async fn watched<T>(
+pub(crate) async fn watched<T>(
     future: impl Future<Output = T>,
     progress: &Progress,
     stall: Option<Duration>,
@@ -75,25 +77,31 @@ async fn watched<T>(
     }
 }
 
-/// The chunks, of which none may take longer than `stall`, and of which so much time of waiting has to bring `LEAST` bytes.
-/// The time that the reader takes does not count.
+/// The chunks, of which none may take longer than `stall`, and of which so much time of waiting has to bring `least` bytes, or
+/// the end. The time that the reader takes does not count.
 fn steady(
     chunks: impl Stream<Item = Result<Bytes, HttpError>> + Send + 'static,
     stall: Option<Duration>,
+    least: usize,
 ) -> Chunks {
     let Some(stall) = stall else { return chunks.boxed() };
-    let begun = Waited { time: Duration::ZERO, bytes: 0 };
+    let begun = Waited { time: Duration::ZERO, bytes: 0, least, too_little: None };
     futures::stream::unfold(Some((Box::pin(chunks), begun)), move |reading| async move {
         let (mut chunks, mut waited) = reading?;
         let asked = Instant::now();
-        match tokio::time::timeout(stall, chunks.next()).await {
-            Ok(None) => None,
-            Ok(Some(Ok(chunk))) => match waited.add(asked.elapsed(), chunk.len(), stall) {
-                Ok(()) => Some((Ok(chunk), Some((chunks, waited)))),
-                Err(error) => Some((Err(error), None)),
+        match (tokio::time::timeout(stall, chunks.next()).await, waited.too_little.take()) {
+            (Ok(None), _) => None,
+            // What came too slowly was not the end.
+            (_, Some(error)) => Some((Err(error), None)),
+            (answered, None) => match answered {
+                Ok(None) => None,
+                Ok(Some(Ok(chunk))) => {
+                    waited.add(asked.elapsed(), chunk.len(), stall);
+                    Some((Ok(chunk), Some((chunks, waited))))
+                }
+                Ok(Some(Err(error))) => Some((Err(error), None)),
+                Err(_) => Some((Err(stalled(stall)), None)),
             },
-            Ok(Some(Err(error))) => Some((Err(error), None)),
-            Err(_) => Some((Err(stalled(stall)), None)),
         }
     })
     .boxed()
@@ -103,22 +111,25 @@ fn steady(
 struct Waited {
     time: Duration,
     bytes: usize,
+    least: usize,
+    /// That it was too little.
+    too_little: Option<HttpError>,
 }
 
 impl Waited {
-    fn add(&mut self, time: Duration, bytes: usize, stall: Duration) -> Result<(), HttpError> {
+    fn add(&mut self, time: Duration, bytes: usize, stall: Duration) {
         self.time += time;
         self.bytes += bytes;
         if self.time < stall {
-            return Ok(());
+            return;
         }
-        if self.bytes < LEAST {
-            let message = format!("{} bytes in {:?}, expected at least {LEAST}", self.bytes, self.time);
+        if self.bytes < self.least {
+            let Self { time, bytes, least, .. } = self;
+            let message = format!("{bytes} bytes in {time:?}, expected at least {least}");
             let source = io::Error::new(io::ErrorKind::TimedOut, message);
-            return Err(HttpError::new(HttpErrorKind::Timeout, source));
+            self.too_little = Some(HttpError::new(HttpErrorKind::Timeout, source));
         }
         (self.time, self.bytes) = (Duration::ZERO, 0);
-        Ok(())
     }
 }
 
@@ -129,18 +140,18 @@ fn stalled(stall: Duration) -> HttpError {
 
 /// When the last piece of a body went out.
 #[derive(Debug)]
-struct Progress {
+pub(crate) struct Progress {
     begun: Instant,
     /// Microseconds since then.
     last: AtomicU64,
 }
 
 impl Progress {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Progress { begun: Instant::now(), last: AtomicU64::new(0) }
     }
 
-    fn advance(&self) {
+    pub(crate) fn advance(&self) {
         let micros = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.last.store(micros, Ordering::Relaxed);
     }
@@ -248,7 +259,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_stands_still_is_given_up() {
         let chunks = futures::stream::iter([Ok(Bytes::from_static(b"x"))]).chain(futures::stream::pending());
-        let got: Vec<_> = steady(chunks, Some(Duration::from_millis(10))).collect().await;
+        let got: Vec<_> = steady(chunks, Some(Duration::from_millis(10)), LEAST).collect().await;
         assert!(got[0].is_ok() && got[1].as_ref().is_err_and(|it| it.kind() == HttpErrorKind::Timeout));
         assert_eq!(got.len(), 2);
     }
@@ -256,10 +267,32 @@ mod tests {
     #[test]
     fn a_drip_is_no_transfer_and_a_slow_line_is_one() {
         let (second, stall) = (Duration::from_secs(1), Duration::from_secs(10));
-        let mut drip = Waited { time: Duration::ZERO, bytes: 0 };
-        let given_up = (0..100).position(|_| drip.add(second, 1, stall).is_err());
-        assert_eq!(given_up, Some(9));
-        let mut slow = Waited { time: Duration::ZERO, bytes: 0 };
-        assert!((0..100).all(|_| slow.add(second, LEAST / 10 + 1, stall).is_ok()));
+        let tries = |least: usize, bytes: usize| {
+            let mut waited = Waited { time: Duration::ZERO, bytes: 0, least, too_little: None };
+            (0..100).position(|_| {
+                waited.add(second, bytes, stall);
+                waited.too_little.is_some()
+            })
+        };
+        assert_eq!(tries(LEAST, 1), Some(9));
+        assert_eq!(tries(LEAST, LEAST / 10 + 1), None);
+        // A server that is at work says so byte by byte.
+        assert_eq!(tries(1, 1), None);
+    }
+
+    /// Who ends has sent all there is, however little that was.
+    #[tokio::test]
+    async fn the_last_chunk_may_be_small() {
+        let stall = Duration::from_millis(200);
+        let slow = |count: usize| {
+            futures::stream::iter(0..count).then(async |_| {
+                tokio::time::sleep(Duration::from_millis(120)).await;
+                Ok(Bytes::from_static(b"x"))
+            })
+        };
+        let got: Vec<_> = steady(slow(2), Some(stall), LEAST).collect().await;
+        assert!(got.len() == 2 && got.iter().all(Result::is_ok), "{got:?}");
+        let got: Vec<_> = steady(slow(3), Some(stall), LEAST).collect().await;
+        assert!(got.len() == 3 && got.iter().take(2).all(Result::is_ok) && got[2].is_err(), "{got:?}");
     }
 }

@@ -44,6 +44,7 @@ pub(crate) use client::{Connector, client_builder, client_identity};
 pub(crate) use document::root_of;
 #[cfg(feature = "rusoto")]
 pub(crate) use draft::{CHECKSUM_MODE, Draft, HASH_INLINE, Headers, LIST_NOTHING, ReadMethod, is_of_reads};
+pub(crate) use exchange::{Progress, watched};
 pub use operation::Operation;
 #[cfg(feature = "rusoto")]
 pub(crate) use send::Wire;

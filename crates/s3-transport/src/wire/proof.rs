@@ -34,10 +34,10 @@ impl Proof {
             // Of an upload in parts it is the sum of their sums, and ends with their number.
             return BASE64.decode(sum.as_bytes()).ok().filter(|sum| sum.len() == 32).map(Proof::Sha256);
         }
-        // Of these the ETag is anything.
-        let is_kms = header("x-amz-server-side-encryption").is_some_and(|kind| kind.starts_with("aws:kms"));
+        // An ETag is an MD5 where nothing is encrypted, or with S3's own keys; elsewhere it is anything.
+        let is_encrypted = header("x-amz-server-side-encryption").is_some_and(|kind| kind != "AES256");
         let is_customers = headers.contains_key("x-amz-server-side-encryption-customer-algorithm");
-        if is_kms || is_customers || bucket.ends_with("--x-s3") {
+        if is_encrypted || is_customers || bucket.ends_with("--x-s3") || bucket.ends_with("--xa-s3") {
             return None;
         }
         let e_tag = header("etag")?.strip_prefix('"')?.strip_suffix('"')?;
@@ -105,6 +105,7 @@ mod tests {
             &[("etag", "\"e\"")],
             &[("etag", MD5), ("x-amz-server-side-encryption", "aws:kms")],
             &[("etag", MD5), ("x-amz-server-side-encryption", "aws:kms:dsse")],
+            &[("etag", MD5), ("x-amz-server-side-encryption", "aws:fsx")],
             &[("etag", MD5), ("x-amz-server-side-encryption-customer-algorithm", "AES256")],
             &[("etag", MD5), ("x-goog-stored-content-encoding", "gzip")],
             &[("etag", MD5), ("content-range", "bytes 0-0/2")],

@@ -224,7 +224,7 @@ impl Wire {
         let signature = request.headers().get(AUTHORIZATION).cloned();
         self.stats.sent(operation, draft.body_len());
         let stall = self.settings.transfer.stalled_download_timeout;
-        let exchanged = match exchange(&self.client, request, stall).await {
+        let exchanged = match exchange(&self.client, request, stall, operation.streams()).await {
             Ok(exchanged) => exchanged,
             Err(error) => return Ok(self.broke(Break::of(error))),
         };

@@ -88,6 +88,15 @@ const PARTITIONS: [(&str, &str); 6] = [
     ("eu-isoe-", "cloud.adc-e.uk"),
 ];
 
+/// The domain of AWS's partition that a region is in. Credentials are good in one partition, and a bucket's name means one bucket
+/// in each.
+pub fn aws_domain(region: &str) -> &'static str {
+    PARTITIONS
+        .iter()
+        .find_map(|(start, domain)| region.starts_with(start).then_some(*domain))
+        .unwrap_or("amazonaws.com")
+}
+
 impl S3Settings {
     /// Where the requests for the bucket go.
     ///
@@ -108,20 +117,12 @@ impl S3Settings {
         }
     }
 
-    /// The domain of AWS's partition that the region is in. Without an endpoint, a bucket's name means one bucket in each.
-    pub fn aws_domain(&self) -> &'static str {
-        PARTITIONS
-            .iter()
-            .find_map(|(start, domain)| self.region.starts_with(start).then_some(*domain))
-            .unwrap_or("amazonaws.com")
-    }
-
     fn aws_address(&self) -> Result<BucketAddress, AddressingError> {
         let region = &self.region;
         if !region.chars().all(is_name_char) {
             return Err(AddressingError::RegionInHost { region: region.clone() });
         }
-        let domain = self.aws_domain();
+        let domain = aws_domain(region);
         let dual_stack = if self.dual_stack { ".dualstack" } else { "" };
         let host = if self.accelerate {
             if self.fips {
