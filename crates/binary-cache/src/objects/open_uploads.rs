@@ -91,29 +91,31 @@ impl AbortOnDrop {
 
     /// Takes back what was sent. Goes on where nobody waits for it.
     pub(super) async fn abort(mut self, store: &str, key: &Path) {
-        let Some((mut upload, open)) = self.0.take() else { return };
-        let (store, key) = (store.to_owned(), key.clone());
-        let aborted = tokio::spawn(async move {
-            if let Err(error) = upload.abort().await {
-                tracing::warn!(store, %key, %error, "cannot abort a multipart upload");
-            }
-            drop(open);
-        });
-        // A panic has been told.
-        let _ = aborted.await;
+        let aborted = self.0.take().map(|(upload, open)| tokio::spawn(end(upload, open)));
+        if let Some(aborted) = aborted
+            && let Ok(Err(error)) = aborted.await
+        {
+            tracing::warn!(store, %key, %error, "cannot abort a multipart upload");
+        }
     }
+}
+
+/// Aborts an upload, which counts as open until that is done.
+async fn end(mut upload: Box<dyn MultipartUpload>, open: OpenUpload) -> object_store::Result<()> {
+    let ended = upload.abort().await;
+    drop(open);
+    ended
 }
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        if let Some((mut upload, open)) = self.0.take()
+        if let Some((upload, open)) = self.0.take()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             runtime.spawn(async move {
-                if let Err(error) = upload.abort().await {
+                if let Err(error) = end(upload, open).await {
                     tracing::warn!(%error, "cannot abort a multipart upload");
                 }
-                drop(open);
             });
         }
     }
