@@ -1,20 +1,16 @@
 //! Deletion while others publish: what they need by then stays.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
 use nars3_binary_cache::{DeleteOptions, Deletion};
 use nars3_store_api::Store;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
-};
+use object_store::{ListResult, ObjectStore, Result};
 
+use crate::double::{Double, Standing};
 use crate::support::{Sample, add, fetch, keys, plain};
 
 /// Memory into which somebody publishes a path right before it is listed for the `when`th time.
@@ -26,42 +22,18 @@ struct Meanwhile {
     listings: AtomicUsize,
 }
 
-impl fmt::Display for Meanwhile {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("meanwhile")
-    }
-}
-
 #[async_trait]
-impl ObjectStore for Meanwhile {
-    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        self.inner.put_opts(path, payload, options).await
+impl Double for Meanwhile {
+    fn memory(&self) -> &InMemory {
+        &self.inner
     }
-    async fn put_multipart_opts(
-        &self,
-        path: &Path,
-        options: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
-        self.inner.put_multipart_opts(path, options).await
-    }
-    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
-        self.inner.get_opts(path, options).await
-    }
-    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(paths)
-    }
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
-    }
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+
+    async fn folder(&self, prefix: Option<&Path>) -> Result<ListResult> {
         if self.listings.fetch_add(1, Ordering::Relaxed) + 1 == self.when {
             let objects: Arc<dyn ObjectStore> = Arc::new(self.inner.clone());
             add(&plain(&objects).await, &self.newcomer).await;
         }
         self.inner.list_with_delimiter(prefix).await
-    }
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.inner.copy_opts(from, to, options).await
     }
 }
 
@@ -72,7 +44,7 @@ async fn delete(library: &Sample, newcomer: &Sample, when: usize) -> (Deletion, 
     add(&plain(&objects).await, library).await;
     let listings = AtomicUsize::new(0);
     let busy: Arc<dyn ObjectStore> =
-        Arc::new(Meanwhile { inner, newcomer: newcomer.clone(), when, listings });
+        Arc::new(Standing(Meanwhile { inner, newcomer: newcomer.clone(), when, listings }));
     let deleted = plain(&busy)
         .await
         .delete(std::slice::from_ref(&library.info.path), DeleteOptions::default())

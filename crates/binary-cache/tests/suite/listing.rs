@@ -1,6 +1,5 @@
 //! Listing a cache of many paths: all of them, once, in order, with few requests and few of them at a time.
 
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,11 +12,9 @@ use nars3_binary_cache::{BinaryCacheOptions, Finding, VerifyOptions};
 use nars3_store_api::Store;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
-};
+use object_store::{ObjectMeta, ObjectStore, Result};
 
+use crate::double::{Double, Standing};
 use crate::support::*;
 
 /// Keys on a page of S3.
@@ -54,12 +51,6 @@ impl Drop for Open {
     }
 }
 
-impl fmt::Display for Counting {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("counting")
-    }
-}
-
 impl Counting {
     fn counted(
         &self,
@@ -73,45 +64,17 @@ impl Counting {
 }
 
 #[async_trait]
-impl ObjectStore for Counting {
-    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        self.inner.put_opts(path, payload, options).await
+impl Double for Counting {
+    fn memory(&self) -> &InMemory {
+        &self.inner
     }
 
-    async fn put_multipart_opts(
-        &self,
-        path: &Path,
-        options: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
-        self.inner.put_multipart_opts(path, options).await
-    }
-
-    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
-        self.inner.get_opts(path, options).await
-    }
-
-    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(paths)
-    }
-
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+    fn listing(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         self.counted(self.inner.list(prefix))
     }
 
-    fn list_with_offset(
-        &self,
-        prefix: Option<&Path>,
-        offset: &Path,
-    ) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.counted(self.inner.list_with_offset(prefix, offset))
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.inner.copy_opts(from, to, options).await
+    fn listing_behind(&self, prefix: Option<&Path>, key: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.counted(self.inner.list_with_offset(prefix, key))
     }
 }
 
@@ -144,7 +107,7 @@ fn impatient() -> BinaryCacheOptions {
 }
 
 async fn list_with(hash_parts: &[String], options: BinaryCacheOptions) -> Listed {
-    let store = Arc::new(Counting::default());
+    let store = Arc::new(Standing(Counting::default()));
     let most = Arc::clone(&store.most);
     let store: Arc<dyn ObjectStore> = store;
     for folder in ["debuginfo", "log", "nar", "realisations"] {
@@ -209,7 +172,7 @@ async fn a_server_that_answers_soon_and_whoever_allows_one_request_get_one_at_a_
 #[tokio::test]
 async fn files_of_nars_are_listed_in_pieces_too() {
     for (count, extra, at_once) in [(1500, 0, 1..=1), (10_000, 4, 3..=AT_ONCE)] {
-        let store = Arc::new(Counting::default());
+        let store = Arc::new(Standing(Counting::default()));
         let most = Arc::clone(&store.most);
         let store: Arc<dyn ObjectStore> = store;
         let mut expected = Vec::new();

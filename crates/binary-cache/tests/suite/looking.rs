@@ -1,21 +1,18 @@
 //! Looking into a path costs what is looked at, as far as its file allows.
 
-use std::fmt;
 use std::path::Path as FilePath;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
 use nars3_binary_cache::{BinaryCache, BinaryCacheOptions, Elsewhere, Finding, VerifyOptions};
 use nars3_compression::Compression;
 use nars3_store_api::{BoxError, Store, StoreError};
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
-};
+use object_store::{Error, GetOptions, GetResult, ObjectStore, ObjectStoreExt, Result};
 
+use crate::double::{Double, Standing};
+use crate::faulty::{Fault, Faulty};
 use crate::support::*;
 
 const MIB: usize = 1 << 20;
@@ -163,47 +160,23 @@ async fn a_nar_that_is_kept_is_fetched_once() {
 #[derive(Debug)]
 struct Whole(InMemory);
 
-impl fmt::Display for Whole {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("whole")
-    }
-}
-
 #[async_trait]
-impl ObjectStore for Whole {
-    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        self.0.put_opts(path, payload, options).await
+impl Double for Whole {
+    fn memory(&self) -> &InMemory {
+        &self.0
     }
-    async fn put_multipart_opts(
-        &self,
-        path: &Path,
-        options: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
-        self.0.put_multipart_opts(path, options).await
-    }
-    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+
+    async fn get(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
         match options.range {
             Some(_) => Err(Error::NotSupported { source: "no ranges".into() }),
             None => self.0.get_opts(path, options).await,
         }
     }
-    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.0.delete_stream(paths)
-    }
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.0.list(prefix)
-    }
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.0.list_with_delimiter(prefix).await
-    }
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.0.copy_opts(from, to, options).await
-    }
 }
 
 #[tokio::test]
 async fn a_server_without_ranges_gives_the_file_all_the_same() {
-    let objects: Arc<dyn ObjectStore> = Arc::new(Whole(InMemory::new()));
+    let objects: Arc<dyn ObjectStore> = Arc::new(Standing(Whole(InMemory::new())));
     let sample = Sample::tree("tree");
     add(&open(&objects, listed(Compression::None)).await, &sample).await;
     let reader = open(&objects, options()).await;
@@ -312,6 +285,13 @@ async fn everything_that_reads_nars_follows_a_url_elsewhere() {
         put_raw(&other.objects, "file", "torn").await;
         let found = reader.verify(&VerifyOptions::default()).await.unwrap().findings;
         assert!(matches!(found[..], [Finding::CorruptNar { .. }]), "{found:?}");
+        // What the other server denies is not judged by what this one tells.
+        let refusing: Arc<dyn ObjectStore> = Faulty::new(Fault::Denied("AccessDenied"));
+        let other_asked = Arc::new(Other { objects: refusing, asked: Mutex::default() });
+        let following = BinaryCacheOptions { elsewhere: Some(other_asked), ..options() };
+        let denied = open(&objects, following).await;
+        let found = denied.verify(&VerifyOptions::default()).await.unwrap().findings;
+        assert!(matches!(found[..], [Finding::UnreadableNar { .. }]), "{found:?}");
         other.objects.delete(&"file".into()).await.unwrap();
         let found = reader.verify(&VerifyOptions::default()).await.unwrap().findings;
         let gone = "https://elsewhere.example/x.nar";

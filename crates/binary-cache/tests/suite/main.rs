@@ -9,7 +9,9 @@
 
 mod deletion;
 mod deletion_meanwhile;
+mod double;
 mod faults;
+mod faulty;
 mod layout;
 mod listing;
 mod looking;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use nars3_binary_cache::{BinaryCache, DeleteOptions, Finding, VerifyOptions};
 use nars3_store_api::{Store, StoreError};
-use object_store::ObjectStore;
 use object_store::memory::InMemory;
+use object_store::{ObjectStore, ObjectStoreExt};
 
-use crate::faults::{Fault, Faulty};
-use crate::support::{Sample, add, keys, noise, plain, put_raw, raw_text};
+use crate::faulty::{Fault, Faulty};
+use crate::support::{Sample, add, keys, noise, open, options, plain, put_raw, raw_text};
 
 /// A cache with these in it of which nothing can be read whose key ends so.
 async fn forbidden(samples: &[&Sample], key: String) -> (Arc<dyn ObjectStore>, Arc<BinaryCache>) {
@@ -64,6 +64,36 @@ async fn a_narinfo_that_is_listed_and_may_not_be_read_is_there() {
     let key = nar(&objects, &program).await;
     let uncertain = |finding: &Finding| matches!(finding, Finding::OrphanNar { key: found, uncertain: true, .. } if *found == key);
     assert!(findings.len() == 2 && findings.iter().any(uncertain), "{findings:?}");
+}
+
+/// A listing is a help, and one that may not be read is none.
+#[tokio::test]
+async fn a_listing_that_may_not_be_read_is_as_good_as_none() {
+    let sample = Sample::tree("tree");
+    let inner = InMemory::new();
+    let objects: Arc<dyn ObjectStore> = Arc::new(inner.clone());
+    let mut listed = options();
+    listed.cache.write_nar_listing = true;
+    add(&open(&objects, listed).await, &sample).await;
+    let denied: Arc<dyn ObjectStore> = Faulty::over(inner, Fault::Forbidden(".ls"));
+    let expected = plain(&objects).await.listing(&sample.info.path).await.unwrap();
+    assert_eq!(plain(&denied).await.listing(&sample.info.path).await.unwrap(), expected);
+}
+
+/// Whoever may not list the bucket hears of nothing that it is not there: what is missing can be brought all the same.
+#[tokio::test]
+async fn without_a_listing_a_missing_nar_is_missing() {
+    let sample = Sample::file("sample", b"sample");
+    let inner = InMemory::new();
+    let objects: Arc<dyn ObjectStore> = Arc::new(inner.clone());
+    add(&plain(&objects).await, &sample).await;
+    let key = nar(&objects, &sample).await;
+    objects.delete(&key.as_str().into()).await.unwrap();
+    let unlistable: Arc<dyn ObjectStore> = Faulty::over(inner, Fault::Unlistable("AccessDenied"));
+    let paths = Some(vec![sample.info.path.clone()]);
+    let options = VerifyOptions { paths, ..VerifyOptions::default() };
+    let findings = plain(&unlistable).await.verify(&options).await.unwrap().findings;
+    assert!(matches!(findings[..], [Finding::MissingNar { .. }]), "{findings:?}");
 }
 
 #[tokio::test]

@@ -1,21 +1,20 @@
 //! A cache on a web server: URLs with queries, large files, and conditions that may be passed over.
 
-use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use futures::stream::BoxStream;
 use nars3_binary_cache::{BinaryCache, BinaryCacheOptions, FileToSend, VerifyOptions, WebPlace, WebServer};
 use nars3_store_api::{BoxError, StoreError};
 use nars3_store_path::Signature;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
-    Attributes, CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    Attributes, Error, GetOptions, GetResult, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
+use crate::double::{Double, Standing};
 use crate::support::*;
 
 const URL: &str = "https://cache.example/some/cache";
@@ -28,14 +27,10 @@ struct Server {
     urls: Mutex<Vec<String>>,
     /// What was written, under which condition, and what was streamed.
     writes: Mutex<Vec<(String, &'static str)>>,
+    /// What is hidden is for GET alone, as behind a URL that is signed for it.
+    only_gets: bool,
     /// Conditional writes break the first time, and unconditional ones of narinfos always.
     shaky: bool,
-}
-
-impl fmt::Display for Server {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("server")
-    }
 }
 
 impl Server {
@@ -54,8 +49,12 @@ impl Server {
 }
 
 #[async_trait]
-impl ObjectStore for Server {
-    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+impl Double for Server {
+    fn memory(&self) -> &InMemory {
+        &self.inner
+    }
+
+    async fn put(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         let how = match &options.mode {
             PutMode::Overwrite => "always",
             PutMode::Create => "if absent",
@@ -71,29 +70,22 @@ impl ObjectStore for Server {
         }
         self.inner.put_opts(path, payload, options).await
     }
-    async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        Err(Error::NotSupported { source: "no parts".into() })
-    }
-    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+
+    async fn get(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        if self.only_gets && options.head && path.as_ref().starts_with("hidden/") {
+            return Err(Error::PermissionDenied { path: path.to_string(), source: "403 Forbidden".into() });
+        }
         self.inner.get_opts(path, options).await
     }
-    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(paths)
-    }
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
-    }
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
-    }
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.inner.copy_opts(from, to, options).await
+
+    async fn begin(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        Err(Error::NotSupported { source: "no parts".into() })
     }
 }
 
 /// The server as its clients see it.
 #[derive(Debug)]
-struct Client(Arc<Server>);
+struct Client(Arc<Standing<Server>>);
 
 #[async_trait]
 impl WebServer for Client {
@@ -117,20 +109,20 @@ impl WebServer for Client {
     }
 }
 
-fn on(server: &Arc<Server>) -> BinaryCacheOptions {
+fn on(server: &Arc<Standing<Server>>) -> BinaryCacheOptions {
     let mut options = BinaryCacheOptions::new(URL);
     options.cache.compression = nars3_compression::Compression::None;
     options.web = Some(Arc::new(Client(Arc::clone(server))));
     options
 }
 
-async fn opened(server: &Arc<Server>, options: BinaryCacheOptions) -> Arc<BinaryCache> {
+async fn opened(server: &Arc<Standing<Server>>, options: BinaryCacheOptions) -> Arc<BinaryCache> {
     BinaryCache::open(Arc::clone(server) as _, options).await.unwrap()
 }
 
 #[tokio::test]
 async fn a_nar_is_asked_for_as_its_url_says() {
-    let server = Arc::new(Server::default());
+    let server = Arc::new(Standing(Server { only_gets: true, ..Server::default() }));
     let objects: Arc<dyn ObjectStore> = Arc::clone(&server) as _;
     let sample = Sample::tree("tree");
     add(&opened(&server, on(&server)).await, &sample).await;
@@ -161,7 +153,7 @@ async fn a_nar_is_asked_for_as_its_url_says() {
 
 #[tokio::test]
 async fn a_large_file_is_read_while_it_is_sent() {
-    let server = Arc::new(Server::default());
+    let server = Arc::new(Standing(Server::default()));
     let sample = Sample::file("sample", &noise(300_000));
     let mut options = on(&server);
     options.limits.multipart_threshold = 100_000;
@@ -174,7 +166,7 @@ async fn a_large_file_is_read_while_it_is_sent() {
 
 #[tokio::test]
 async fn a_store_without_parts_is_given_no_file_beyond_memory() {
-    let server = Arc::new(Server::default());
+    let server = Arc::new(Standing(Server::default()));
     let mut options = BinaryCacheOptions { web: None, ..on(&server) };
     options.limits.multipart_threshold = 100_000;
     options.limits.spool_memory = 1000;
@@ -188,7 +180,7 @@ async fn a_store_without_parts_is_given_no_file_beyond_memory() {
 
 #[tokio::test]
 async fn a_server_is_asked_first_and_told_the_condition_as_well() {
-    let server = Arc::new(Server::default());
+    let server = Arc::new(Standing(Server::default()));
     let sample = Sample::file("sample", b"text");
     let cache = opened(&server, on(&server)).await;
     add(&cache, &sample).await;
@@ -202,7 +194,7 @@ async fn a_server_is_asked_first_and_told_the_condition_as_well() {
 
 #[tokio::test]
 async fn a_write_that_broke_keeps_its_condition() {
-    let server = Arc::new(Server { shaky: true, ..Server::default() });
+    let server = Arc::new(Standing(Server { shaky: true, ..Server::default() }));
     let cache = opened(&server, BinaryCacheOptions { web: None, ..on(&server) }).await;
     let sample = Sample::file("sample", b"text");
     add(&cache, &sample).await;
