@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
-use nars3_binary_cache::{BinaryCache, BinaryCacheOptions};
+use nars3_binary_cache::{BinaryCache, BinaryCacheOptions, DeleteOptions};
 use nars3_compression::Compression;
 use nars3_narinfo::MAX_SIGNATURES;
 use nars3_store_api::{BuildRecords, StageOptions, Store};
@@ -51,6 +52,39 @@ async fn signers_of_one_directory_lose_nothing() {
         assert_eq!(signatures(&objects, &sample).await, (round + 1) * SIGNERS);
     }
     assert_eq!(keys(&objects).await.len(), 3, "no lock is left");
+}
+
+/// What a signer has looked at stays as it is until it has written: neither deleted nor replaced in between.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_deletes_or_repairs_waits_for_a_signer_of_the_same_directory() {
+    let (directory, objects) = files();
+    let sample = Sample::file("sample", b"text");
+    add(&plain(&objects).await, &sample).await;
+    let locked = Some(directory.path().to_owned());
+    let cache =
+        BinaryCache::open(Arc::clone(&objects), BinaryCacheOptions { locked, ..options() }).await.unwrap();
+    let narinfo = format!("{}.narinfo", sample.info.path.hash_part());
+    for delete in [false, true] {
+        let before = raw_text(&objects, &narinfo).await;
+        let signer = std::fs::File::open(directory.path()).unwrap();
+        signer.lock().unwrap();
+        let mut other = Sample::file("sample", b"other contents");
+        other.info.signatures.insert(signature(1));
+        let (cache, path) = (Arc::clone(&cache), sample.info.path.clone());
+        let work = tokio::spawn(async move {
+            if delete {
+                cache.delete(&[path], DeleteOptions::default()).await.unwrap();
+            } else {
+                repair(&cache, &other).await;
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(!work.is_finished(), "delete: {delete}");
+        assert_eq!(raw_text(&objects, &narinfo).await, before);
+        drop(signer);
+        work.await.unwrap();
+    }
+    assert!(!keys(&objects).await.contains(&narinfo));
 }
 
 #[tokio::test]

@@ -101,6 +101,19 @@ fn a_server_without_batches_is_asked_for_each_object() {
     }
 }
 
+/// That there is no bucket is not that the object is gone.
+#[test]
+fn one_by_one_a_missing_bucket_is_an_error() {
+    for client in clients() {
+        let server = Scripted::start(|request| match request.method.as_str() {
+            "POST" => Answer::error(501, "NotImplemented"),
+            _ => Answer::error(404, "NoSuchBucket"),
+        });
+        let fates = run(delete(&server, client, &["a"]));
+        assert!(fates[0].is_err(), "{fates:?}");
+    }
+}
+
 /// That an argument is invalid may be about this batch alone.
 #[test]
 fn a_batch_that_is_refused_is_tried_one_by_one() {

@@ -1,6 +1,7 @@
 //! Caches on web servers, as servers see us: who asks, where requests go, and what goes along.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use nars3_s3::{Environment, StreamedBody, WebAccess, WebCache, WebPlace, open_web};
 use nars3_store_url::{HttpSettings, StoreKind, StoreUrl};
@@ -10,13 +11,16 @@ use object_store::{
     PutPayload, UpdateVersion,
 };
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
+
 use crate::support::{Answer, Request, Scripted, run};
 
 fn settings(url: &str) -> HttpSettings {
     let url: StoreUrl = url.parse().unwrap();
     let StoreKind::Http(mut settings) = url.kind else { panic!("{url}") };
     settings.transfer.retry_attempts = 3;
-    settings.transfer.retry_delay = std::time::Duration::from_millis(1);
+    settings.transfer.retry_delay = Duration::from_millis(1);
     settings
 }
 
@@ -246,6 +250,45 @@ fn a_streamed_body_is_made_anew_by_each_attempt() {
         assert_eq!(request.header("content-type"), Some("application/x-nix-nar"));
         assert_eq!(request.header("authorization"), Some(ME));
     }
+}
+
+/// As long as the body moves, nothing stands still, however long the answer is in coming.
+#[test]
+fn a_streamed_body_may_take_longer_than_a_stall() {
+    const PIECE: usize = 64 << 10;
+    const PIECES: usize = 512;
+    const STALL: Duration = Duration::from_millis(1_500);
+    run(async {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(PIECE as u32).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let mut settings = settings(&format!("http://{}/c", listener.local_addr().unwrap()));
+        settings.transfer.stalled_download_timeout = Some(STALL);
+        settings.transfer.retry_attempts = 1;
+        let serving = tokio::spawn(async move {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let (begun, mut read) = (Instant::now(), 0);
+            let mut buffer = vec![0; PIECE];
+            while read < PIECE * PIECES {
+                read += connection.read(&mut buffer).await.unwrap();
+                // At its pace, the whole takes twice as long as nothing may.
+                let due = STALL * 2 * u32::try_from(read / PIECE).unwrap() / PIECES as u32;
+                tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
+            }
+            connection.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            // What the head was is still to come.
+            while connection.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+        });
+        let cache = open_web(&settings, &basic(), &Environment::of_process()).await.unwrap();
+        let body = StreamedBody::new((PIECE * PIECES) as u64, || {
+            Box::pin(futures::stream::iter((0..PIECES).map(|_| Ok(vec![7; PIECE].into()))))
+        });
+        let begun = Instant::now();
+        cache.put_streamed(&Path::from("nar/x"), body, Attributes::new()).await.unwrap();
+        assert!(begun.elapsed() > STALL, "it was too fast to show anything");
+        serving.abort();
+    });
 }
 
 #[test]

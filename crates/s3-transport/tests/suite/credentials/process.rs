@@ -35,6 +35,14 @@ fn a_process_is_asked_once_for_all_stores_and_again_after_a_failure() {
             store.get(&Path::from("key")).await.unwrap();
         }
         assert_eq!(asked() - before, 1);
+        // At AWS they are good in a whole partition, and in no other. To open a bucket there is no request.
+        settings.endpoint = None;
+        for (region, times) in [("eu-west-1", 1), ("us-west-2", 1), ("cn-north-1", 2), ("cn-northwest-1", 2)]
+        {
+            settings.region = region.to_owned();
+            nars3_s3::open(&settings, &environment).await.unwrap();
+            assert_eq!(asked() - before, times, "{region}");
+        }
     });
     assert!(server.requests().iter().all(|request| request.signed_by() == Some("AKIDPROCESS")));
 }
