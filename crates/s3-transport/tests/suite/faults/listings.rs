@@ -1,6 +1,7 @@
 //! Listing, asking and deleting through faults.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use futures::{StreamExt, TryStreamExt};
 
@@ -37,6 +38,23 @@ fn a_listing_is_whole_or_an_error() {
             let error = described(&names(&*store).await.unwrap_err());
             assert!(error.to_string().starts_with("answer not understood"), "{error}");
         });
+    });
+}
+
+/// A server that is at work keeps the connection alive with a byte now and then, and that is enough for a document.
+#[test]
+fn a_document_may_come_byte_by_byte() {
+    with_each_client(|rig| {
+        rig.bucket.put("a", b"x").unwrap();
+        rig.proxy.inject(
+            usize::MAX,
+            Request::lists,
+            Fault::Drip { piece: 5, pause: Duration::from_millis(20) },
+        );
+        let begun = Instant::now();
+        let listed = run(async { names(&*rig.impatient().await).await.unwrap() });
+        assert_eq!(listed, BTreeSet::from(["a".to_owned()]));
+        assert!(begun.elapsed() > STALL && rig.proxy.hurt() == 1);
     });
 }
 

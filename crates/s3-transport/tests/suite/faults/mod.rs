@@ -24,6 +24,9 @@ use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
 
 use crate::support::{clients, run};
 
+/// How long an impatient client waits for a byte.
+const STALL: Duration = Duration::from_secs(1);
+
 /// Attempts at a request. What happens more often than this is not survived.
 const ATTEMPTS: u32 = 4;
 
@@ -76,7 +79,7 @@ impl Rig {
     /// The same, for faults that only time tells: a second of silence is a stall.
     async fn impatient(&self) -> Arc<dyn ObjectStore> {
         let mut settings = self.settings.clone();
-        settings.transfer.stalled_download_timeout = Some(Duration::from_secs(1));
+        settings.transfer.stalled_download_timeout = Some(STALL);
         nars3_s3::open(&settings, &self.environment).await.unwrap()
     }
 
