@@ -87,15 +87,20 @@ fn what_was_to_be_deleted_is_gone() {
             let more = [("an error in a success", Fault::ReplaceAnswer(Answer::error(200, "SlowDown")))];
             for (name, fault) in passing_faults().into_iter().chain(more) {
                 tokio::task::block_in_place(|| rig.bucket.put("object", b"x")).unwrap();
-                rig.proxy.heal();
-                rig.proxy.inject(2, |request| request.method == "POST", fault);
-                let keys = futures::stream::iter([Ok(key("object"))]).boxed();
-                let deleted: object_store::Result<Vec<_>> = store.delete_stream(keys).try_collect().await;
-                deleted.unwrap_or_else(|error| panic!("{name}: {error}"));
-                tokio::task::block_in_place(|| rig.assert_nothing_at("object"));
+                delete_through(rig, &*store, name, fault).await;
             }
         });
     });
+}
+
+/// Deletes `object`, which the fault must not prevent.
+pub(super) async fn delete_through(rig: &Rig, store: &dyn ObjectStore, name: &str, fault: Fault) {
+    rig.proxy.heal();
+    rig.proxy.inject(2, |request| request.method == "POST", fault);
+    let keys = futures::stream::iter([Ok(key("object"))]).boxed();
+    let deleted: object_store::Result<Vec<_>> = store.delete_stream(keys).try_collect().await;
+    deleted.unwrap_or_else(|error| panic!("{name}: {error}"));
+    tokio::task::block_in_place(|| rig.assert_nothing_at("object"));
 }
 
 #[test]

@@ -1,11 +1,10 @@
 //! The same before SeaweedFS, in a short form: every fault that passes, once for each kind of request. A byte of a request that
 //! is changed on its way is not among them: SeaweedFS does not check whether a body is the one that was signed.
 
-use futures::{StreamExt, TryStreamExt};
 use nars3_tests::server::find_seaweedfs;
 
 use super::downloads::read;
-use super::listings::names;
+use super::listings::{delete_through, names};
 use super::uploads::{PART, upload};
 use super::*;
 
@@ -63,12 +62,7 @@ fn writes_and_deletions_survive_what_passes() {
                 let put = store.put(&key("object"), whole.clone().into()).await;
                 put.unwrap_or_else(|error| panic!("{name}: {error}"));
                 assert!(tokio::task::block_in_place(|| rig.bucket.get("object")).unwrap() == whole, "{name}");
-                rig.proxy.heal();
-                rig.proxy.inject(2, |request| request.method == "POST", fault);
-                let keys = futures::stream::iter([Ok(key("object"))]).boxed();
-                let deleted: object_store::Result<Vec<_>> = store.delete_stream(keys).try_collect().await;
-                deleted.unwrap_or_else(|error| panic!("{name}: {error}"));
-                tokio::task::block_in_place(|| rig.assert_nothing_at("object"));
+                delete_through(rig, &*store, name, fault).await;
             }
         });
     });
