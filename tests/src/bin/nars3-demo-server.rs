@@ -13,7 +13,7 @@ fn main() -> Result<()> {
     let settings = Settings { region: "us-east-1".to_owned(), ..Settings::default() };
     let server = S3Server::start_kind(&ServerKind::Embedded, &settings)?;
     let bucket = server.bucket("demo-cache")?;
-    let Settings { region, access_key, secret_key } = server.settings();
+    let Settings { region, access_key, secret_key, .. } = server.settings();
     println!("{} {access_key} {secret_key} {region} {}", server.endpoint(), bucket.name());
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())

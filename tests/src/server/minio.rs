@@ -59,7 +59,7 @@ impl Process {
         settings: &Settings,
         runtime: &Arc<Runtime>,
     ) -> Result<Option<(Self, String)>> {
-        let data = tempfile::Builder::new().prefix("nars3-minio-").tempdir()?;
+        let data = tempfile::Builder::new().prefix("nars3-minio-").tempdir_in(&settings.place)?;
         let log_file = data.path().join("log");
         let log = File::create(&log_file)?;
         let authority = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.to_string();

@@ -76,6 +76,8 @@ pub struct Settings {
     pub access_key: String,
     /// Secret of that user.
     pub secret_key: String,
+    /// Where MinIO keeps its data, in a directory of its own. By default where the system has its temporary files.
+    pub place: PathBuf,
 }
 
 impl Default for Settings {
@@ -85,6 +87,7 @@ impl Default for Settings {
             region: "eu-central-1".to_owned(),
             access_key: "nars3-test-user".to_owned(),
             secret_key: format!("secret-{:016x}", random()),
+            place: std::env::temp_dir(),
         }
     }
 }
@@ -247,6 +250,7 @@ fn given_settings() -> Result<Settings> {
         region: std::env::var("AWS_REGION").unwrap_or_else(|_| "us-east-1".to_owned()),
         access_key: variable("AWS_ACCESS_KEY_ID")?,
         secret_key: variable("AWS_SECRET_ACCESS_KEY")?,
+        ..Settings::default()
     })
 }
 

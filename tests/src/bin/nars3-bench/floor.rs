@@ -75,7 +75,7 @@ fn extract(into: &Path) -> Command {
 }
 
 /// Where files are made so that no disk is measured.
-fn memory() -> PathBuf {
+pub(crate) fn memory() -> PathBuf {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
 }

@@ -88,7 +88,7 @@ pull       nix copy --from http://HOST/BUCKET --to 'local?root=DIR' PATH\n      
 nars3 --stats copy --from 's3://BUCKET?scheme=http&endpoint=HOST&region=R' --to 'local?root=DIR' --trusted-public-keys KEY PATH\n\
 path-info  nix path-info -r --store http://HOST/BUCKET PATH\n           \
 nars3 path-info -r --store 's3://BUCKET?scheme=http&endpoint=HOST&region=R' PATH\n```\n\n\
-Each run has a server and buckets of its own. Both tools pull the objects that nars3 pushed, with signatures checked, into an empty\n\
+Each run has a server and buckets of its own, whose data is in memory (`/dev/shm`). Both tools pull the objects that nars3 pushed, with signatures checked, into an empty\n\
 store in memory (`/dev/shm`), and Nix's cache of narinfos is empty each time.\n";
 
 pub(crate) fn number(value: &Value, pointer: &str) -> Option<f64> {

@@ -9,8 +9,8 @@ use nars3_tests::nix::{Chroot, Nix};
 use nars3_tests::process::find_in_path;
 use nars3_tests::server::{Access, Bucket, S3Server, Settings};
 
-use crate::load;
 use crate::measure::{self, Cost};
+use crate::{floor, load};
 
 const KEY: &str = "nars3-bench-1";
 
@@ -32,7 +32,8 @@ pub(crate) struct Exchange {
 
 impl<'a> World<'a> {
     pub(crate) fn start(nix: &'a Nix) -> Result<Self> {
-        let server = S3Server::start(&Settings::default())?;
+        // In memory: a disk answers when it likes, and MinIO waits for it with each object.
+        let server = S3Server::start(&Settings { place: floor::memory(), ..Settings::default() })?;
         let nars3 = Nars3::for_server(&server)?;
         let (_, public_key) = nars3.key_pair(KEY)?;
         let world = Self { server, nix, nars3, public_key };

@@ -196,7 +196,7 @@ pub(crate) struct Round {
 
 impl Round {
     fn start(sizes: Sizes, clients: usize) -> Result<Self> {
-        let server = S3Server::start(&Settings::default())?;
+        let server = S3Server::start(&Settings { place: crate::floor::memory(), ..Settings::default() })?;
         let open = || -> Result<Bucket> {
             let bucket = server.fresh_bucket()?;
             limit::open_to_all(&bucket)?;
