@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use nars3_narinfo::{CACHE_INFO_KEY, CacheInfo, NarInfo, PathInfo};
 use nars3_store_api::{
-    NarStream, PackedFile, PackedFiles, PackedNar, StageOptions, Staged, Store, StoreError, WriteBehaviour,
+    NarStream, PackedFile, PackedFiles, PackedNar, StageOptions, Staged, Store, StoreError, Workers,
+    WriteBehaviour, cores,
 };
 use nars3_store_path::{HashPart, SecretKey, StoreDir, StorePath};
 use nars3_store_url::CacheSettings;
@@ -23,7 +24,6 @@ use crate::location::Elsewhere;
 use crate::objects::Objects;
 use crate::options::BinaryCacheOptions;
 use crate::stats::CacheStats;
-use crate::workers::Workers;
 
 /// The largest `nix-cache-info` that is believed. Real ones have some sixty bytes.
 const CACHE_INFO_SIZE: u64 = 64 * 1024;
@@ -54,11 +54,13 @@ pub struct BinaryCache {
     pub(crate) server_copies: Option<ServerCopies>,
     pub(crate) known: Known,
     pub(crate) elsewhere: Option<Arc<dyn Elsewhere>>,
-    /// Places among those who read files of this machine, and compress them: that is work, and more of it at once would only
-    /// need more threads.
+    /// Places among those who read small NARs, and compress them: that is work, and more of it at once would only need more
+    /// threads.
     pub(crate) readers: Semaphore,
+    /// Read and compress the small ones that are on this machine.
+    pub(crate) packers: Workers,
     /// Compress what takes much memory.
-    pub(crate) workers: Workers,
+    pub(crate) compressors: Workers,
     pub(crate) compression_memory: Budget,
     pub(crate) decompression_memory: Budget,
     /// `None`: temporary files may take any space.
@@ -77,10 +79,6 @@ pub struct BinaryCache {
 
 /// Who reads waits for the disk now and then.
 const READERS_PER_CORE: usize = 4;
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
 
 impl BinaryCache {
     /// Opens the cache whose objects are `objects`. Nothing is written: an empty place is an empty cache, and becomes
@@ -126,8 +124,10 @@ impl BinaryCache {
             nars_out: Arc::new(Semaphore::new(options.limits.concurrent_nars.max(1))),
             force_encodings: options.force_encodings,
             level_lowered: AtomicBool::new(false),
-            workers: Workers::new(),
+            // One more than there are cores, so that none waits while one thread waits for input.
+            compressors: Workers::at_most(cores() + 1),
             readers: Semaphore::new(READERS_PER_CORE * cores()),
+            packers: Workers::at_most(cores()),
         }))
     }
 
@@ -237,6 +237,10 @@ impl Store for BinaryCache {
 
     async fn nar(&self, info: &PathInfo) -> Result<NarStream, StoreError> {
         self.send_nar(info).await
+    }
+
+    async fn unverified_nar(&self, info: &PathInfo) -> Result<NarStream, StoreError> {
+        self.send_unverified_nar(info).await
     }
 
     async fn packed_nar(

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use nars3_compression::{Compression, EncoderOptions, default_level, level_range};
+use nars3_store_api::cores;
 use nars3_store_url::CacheSettings;
 
 const MIB: u64 = 1024 * 1024;
@@ -60,8 +61,7 @@ impl fmt::Display for Lowered {
 ///
 /// The estimates are on the safe side of what the libraries document.
 pub(crate) fn effort(settings: &CacheSettings, nar_size: u64, budget: u64) -> Effort {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
-    effort_on(cores, settings, nar_size, budget)
+    effort_on(cores() as u64, settings, nar_size, budget)
 }
 
 fn effort_on(cores: u64, settings: &CacheSettings, nar_size: u64, budget: u64) -> Effort {

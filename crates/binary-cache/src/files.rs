@@ -236,7 +236,7 @@ struct Extraction {
 }
 
 impl Extraction {
-    fn copy(self, download: Download, size: u64, writer: &mut NarWriter) -> Result<(), StoreError> {
+    fn copy(self, download: Download, size: u64, writer: &mut NarWriter<'_>) -> Result<(), StoreError> {
         self.copy_from(download.body, size, writer)
     }
 
@@ -245,7 +245,7 @@ impl Extraction {
         download: Download,
         skip: u64,
         size: u64,
-        writer: &mut NarWriter,
+        writer: &mut NarWriter<'_>,
     ) -> Result<(), StoreError> {
         let body: Box<dyn BufRead + Send> = Box::new(download.body);
         let mut plain = nars3_compression::decoder(&self.compression, body)
@@ -255,7 +255,12 @@ impl Extraction {
     }
 
     /// Copies a file, before which stands its length.
-    fn copy_from(self, mut reader: impl Read, size: u64, writer: &mut NarWriter) -> Result<(), StoreError> {
+    fn copy_from(
+        self,
+        mut reader: impl Read,
+        size: u64,
+        writer: &mut NarWriter<'_>,
+    ) -> Result<(), StoreError> {
         let mut length = [0; 8];
         reader.read_exact(&mut length).map_err(|error| self.unreadable(error))?;
         let length = u64::from_le_bytes(length);
@@ -267,7 +272,7 @@ impl Extraction {
         self.pass(&mut reader.take(size), size, writer)
     }
 
-    fn search(self, download: Download, writer: &mut NarWriter) -> Result<(), StoreError> {
+    fn search(self, download: Download, writer: &mut NarWriter<'_>) -> Result<(), StoreError> {
         let corrupt = |error: BoxError| self.objects.corrupt(&self.key, error);
         let body = undo_encoding(&download.encoding, download.body).map_err(|error| corrupt(error.into()))?;
         let nar =
@@ -304,7 +309,7 @@ impl Extraction {
         Err(self.no_file(FileError::Missing { member: self.member.clone() }))
     }
 
-    fn pass(&self, contents: &mut dyn Read, size: u64, writer: &mut NarWriter) -> Result<(), StoreError> {
+    fn pass(&self, contents: &mut dyn Read, size: u64, writer: &mut NarWriter<'_>) -> Result<(), StoreError> {
         let copied = io::copy(contents, writer).map_err(|error| self.unreadable(error))?;
         if copied == size { Ok(()) } else { Err(self.unreadable(io::ErrorKind::UnexpectedEof.into())) }
     }

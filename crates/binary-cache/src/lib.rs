@@ -70,7 +70,6 @@
 //! | `known` | what this process knows to be there |
 //! | `path_info_cache` | what earlier processes knew, on disk, for readers only |
 //! | `take`, `incoming`, `compress`, `spool` | a NAR on its way in |
-//! | `workers` | the few threads that compress what takes much memory |
 //! | `take_stored` | a large NAR that is kept as it is: its parts go out while it is read |
 //! | `publish`, `signatures` | references, signatures, the narinfo |
 //! | `send`, `location`, `place`, `unpack` | a NAR on its way out |
@@ -118,7 +117,6 @@ mod take_stored;
 mod unpack;
 mod verify;
 mod web;
-mod workers;
 
 pub use cache::BinaryCache;
 pub use delete::{DeleteOptions, Deletion};

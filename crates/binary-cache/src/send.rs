@@ -22,11 +22,28 @@ impl BinaryCache {
         self.send_nar_of(entry, info).await
     }
 
+    /// As `send_nar`, without a look at the hashes of the NAR and of its file.
+    pub(crate) async fn send_unverified_nar(&self, info: &PathInfo) -> Result<NarStream, StoreError> {
+        let entry = self.entry(&info.path).await?.ok_or_else(|| self.invalid(&info.path))?;
+        self.send(entry, info, false).await
+    }
+
     /// As `send_nar`, by a narinfo that is at hand: of a large cache, memory does not keep all.
     pub(crate) async fn send_nar_of(
         &self,
         entry: Arc<Entry>,
         info: &PathInfo,
+    ) -> Result<NarStream, StoreError> {
+        let stream = self.send(entry, info, true).await?;
+        // `run` hashes all that it writes, and ends well only if that was this NAR.
+        Ok(stream.verified_as(info.nar_hash, info.nar_size))
+    }
+
+    async fn send(
+        &self,
+        entry: Arc<Entry>,
+        info: &PathInfo,
+        is_verified: bool,
     ) -> Result<NarStream, StoreError> {
         // Never closed, so there is always a permit in the end. Taken first: an open body would time out waiting.
         let permit = Arc::clone(&self.nars_out).acquire_owned().await.ok();
@@ -40,6 +57,7 @@ impl BinaryCache {
                 (entry, Source::Coming { key, download: Box::new(download) })
             }
         };
+        let is_at_hand = matches!(source, Source::Here(_));
         let unpacking = Unpacking {
             objects: Arc::clone(&self.objects),
             path: info.path.clone(),
@@ -50,6 +68,7 @@ impl BinaryCache {
             file_size: entry.file_size,
             nar_hash: info.nar_hash,
             nar_size: info.nar_size,
+            is_verified,
         };
         let stream = NarStream::from_blocking_sized(info.nar_size, move |writer| {
             let mut work = Work::begin(Stage::Unpack);
@@ -72,8 +91,7 @@ impl BinaryCache {
             drop((permit, unpacker));
             result
         });
-        // `run` hashes all that it writes, and ends well only if that was this NAR.
-        Ok(stream.verified_as(info.nar_hash, info.nar_size))
+        Ok(if is_at_hand { stream.at_hand() } else { stream })
     }
 
     /// The file of a path, as it is stored, its key, and the narinfo that led there: a newer one than `entry` where that
@@ -194,6 +212,8 @@ struct Unpacking {
     file_size: Option<u64>,
     nar_hash: Hash,
     nar_size: u64,
+    /// Whether hashes are looked at.
+    is_verified: bool,
 }
 
 impl Unpacking {
@@ -211,14 +231,36 @@ impl Unpacking {
         Ok(download)
     }
 
-    fn run(self, download: Download, writer: &mut NarWriter) -> Result<(), StoreError> {
+    fn run(self, download: Download, writer: &mut NarWriter<'_>) -> Result<(), StoreError> {
         let body = undo_encoding(&download.encoding, download.body).map_err(|error| self.corrupt(error))?;
         // Stored as it is, and of one hash: what is checked of the NAR is checked of the file.
         let same = self.compression == Compression::None && self.file_hash == Some(self.nar_hash);
-        let mut file = Checked::new(body, self.file_hash.filter(|_| !same));
-        let mut hasher = Hasher::new(self.nar_hash.algorithm());
+        let mut file = Checked::new(body, self.file_hash.filter(|_| self.is_verified && !same));
+        let mut hasher = self.is_verified.then(|| Hasher::new(self.nar_hash.algorithm()));
         let mut size: u64 = 0;
-        {
+        let mut pass = |chunk: &[u8]| {
+            size += chunk.len() as u64;
+            // A compressed file may hold any number of bytes: nothing beyond what is due is passed on.
+            if size > self.nar_size {
+                return Err(self.wrong_size(size));
+            }
+            if let Some(hasher) = &mut hasher {
+                hasher.update(chunk);
+            }
+            // The consumer went away; there is nobody to hear about it.
+            writer.write_all(chunk).map_err(|_| StoreError::NarInterrupted)
+        };
+        if self.compression == Compression::None {
+            loop {
+                let chunk = file.fill_buf().map_err(|error| self.unreadable(error))?;
+                let count = chunk.len();
+                if count == 0 {
+                    break;
+                }
+                pass(chunk)?;
+                file.consume(count);
+            }
+        } else {
             let mut nar = decoder_with(&self.compression, &self.options, Box::new(&mut file))
                 .map_err(|error| self.corrupt(error))?;
             let mut buffer = vec![0; chunk_size(self.nar_size)];
@@ -228,21 +270,14 @@ impl Unpacking {
                 if chunk.is_empty() {
                     break;
                 }
-                size += chunk.len() as u64;
-                // A compressed file may hold any number of bytes: nothing beyond what is due is passed on.
-                if size > self.nar_size {
-                    return Err(self.wrong_size(size));
-                }
-                hasher.update(chunk);
-                // The consumer went away; there is nobody to hear about it.
-                writer.write_all(chunk).map_err(|_| StoreError::NarInterrupted)?;
+                pass(chunk)?;
             }
         }
         self.check_file(file)?;
         if size != self.nar_size {
             return Err(self.wrong_size(size));
         }
-        let actual = hasher.finish();
+        let Some(actual) = hasher.map(Hasher::finish) else { return Ok(()) };
         if actual != self.nar_hash && same {
             return Err(self.wrong_file("FileHash", self.nar_hash.to_string(), actual.to_string()));
         }

@@ -57,7 +57,7 @@ struct Sending {
 }
 
 impl Sending {
-    fn run(self, download: Download, writer: &mut NarWriter) -> Result<(), StoreError> {
+    fn run(self, download: Download, writer: &mut NarWriter<'_>) -> Result<(), StoreError> {
         let mut body = undo_encoding(&download.encoding, download.body)
             .map_err(|error| self.objects.corrupt(&self.key, error))?;
         let mut hasher = self.file_hash.map(|hash| Hasher::new(hash.algorithm()));

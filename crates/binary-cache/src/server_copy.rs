@@ -92,6 +92,7 @@ impl BinaryCache {
             None => return Ok(None),
         }
         let staged = StagedFile {
+            ahead: None,
             key,
             compression: file.compression,
             hash: file.hash,

@@ -13,7 +13,7 @@ use crate::BinaryCache;
 use crate::compress::{effort, takes_much};
 use crate::debug_info::Beside;
 use crate::incoming::Incoming;
-use crate::objects::{Kind, Objects};
+use crate::objects::{Ahead, Kind, Objects};
 use crate::spool::{Spool, Spooled};
 
 /// What the cache remembers of a path between `stage` and `publish`: where its file is, and what goes beside it.
@@ -25,6 +25,8 @@ pub(crate) struct StagedFile {
     pub(crate) size: u64,
     pub(crate) replace: bool,
     pub(crate) beside: Beside,
+    /// Until the narinfo is written.
+    pub(crate) ahead: Option<Ahead>,
 }
 
 impl BinaryCache {
@@ -62,21 +64,24 @@ impl BinaryCache {
             wants_listing: self.wants_listing(),
             given_up: given_up.flag(),
         };
-        let is_read_here = nar.is_lazy();
+        let (is_small, is_at_hand) = (nar.is_lazy(), nar.is_at_hand());
         let pack = move || packing.run(nar, spool);
         let failed = |error: BoxError| self.objects.failed(format!("compress '{}'", info.path), error);
         let Packed { file, hash, listing } = if takes_much(&self.settings.compression) {
-            self.workers.run(pack).await.map_err(|error| failed(error.into()))??
+            self.compressors.run(pack).await.map_err(|error| failed(error.into()))??
+        } else if is_small && is_at_hand {
+            self.packers.run(pack).await.map_err(|error| failed(error.into()))??
         } else {
             // Never closed, so there is always a permit in the end.
-            let _place = if is_read_here { self.readers.acquire().await.ok() } else { None };
+            let _place = if is_small { self.readers.acquire().await.ok() } else { None };
             tokio::task::spawn_blocking(pack).await.map_err(|error| failed(error.into()))??
         };
         let (in_memory, in_file) = file.source.takes();
         share.shrink_to(in_memory);
         space.iter_mut().for_each(|space| space.shrink_to(in_file));
         let key = nar_key(&hash, &self.settings.compression);
-        let staged = StagedFile {
+        let mut staged = StagedFile {
+            ahead: None,
             beside: listing.map(|listing| self.beside(&listing, &key)).unwrap_or_default(),
             key,
             compression: self.settings.compression.clone(),
@@ -87,6 +92,7 @@ impl BinaryCache {
         let work = Work::begin(Stage::Upload);
         self.objects.put_file(&staged.key, &file.source, Kind::Nar, options.repair).await?;
         self.objects.report_work(work);
+        staged.ahead = Some(self.objects.lead.gained());
         drop((file, share, space));
         Ok(Staged::new(info, staged))
     }

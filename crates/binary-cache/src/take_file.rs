@@ -71,7 +71,8 @@ impl BinaryCache {
         share.shrink_to(in_memory);
         space.iter_mut().for_each(|space| space.shrink_to(in_file));
         let key = nar_key(&hash, &compression);
-        let staged = StagedFile {
+        let mut staged = StagedFile {
+            ahead: None,
             beside: listing.map(|listing| self.beside(&listing, &key)).unwrap_or_default(),
             key,
             compression,
@@ -80,6 +81,7 @@ impl BinaryCache {
             replace: options.repair,
         };
         self.objects.put_file(&staged.key, &file.source, Kind::Nar, options.repair).await?;
+        staged.ahead = Some(self.objects.lead.gained());
         drop((file, share, space));
         Ok(Staged::new(info, staged))
     }

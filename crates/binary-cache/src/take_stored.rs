@@ -62,6 +62,7 @@ impl BinaryCache {
         let listing =
             passed.await.map_err(|error| self.objects.failed(format!("take '{}'", info.path), error))??;
         Ok(Ok(StagedFile {
+            ahead: None,
             beside: listing.map(|listing| self.beside(&listing, &key)).unwrap_or_default(),
             key,
             compression: Compression::None,

@@ -2,6 +2,7 @@
 //! memory for that.
 
 use nars3_compression::{Compression, DecoderOptions};
+use nars3_store_api::cores;
 
 use crate::BinaryCache;
 use crate::budget::{Budget, Share};
@@ -25,8 +26,7 @@ pub(crate) struct Unpacker {
 impl BinaryCache {
     /// Waits for the memory that unpacking takes at least, and takes what is free beyond for more threads.
     pub(crate) async fn unpacker(&self, method: &Compression, nar_size: u64) -> Unpacker {
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
-        unpacker(&self.decompression_memory, method, nar_size, cores).await
+        unpacker(&self.decompression_memory, method, nar_size, cores() as u64).await
     }
 }
 

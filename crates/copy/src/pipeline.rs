@@ -5,13 +5,15 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nars3_narinfo::PathInfo;
 use nars3_store_api::{
     Event, NarOrder, Progress, Publication, Stage, Staged, Store, StoreError, Work, WriteBehaviour,
 };
 use nars3_store_path::StorePath;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, timeout_at};
 
 use crate::fresh::{admit_all, admit_one};
 use crate::publication::PublicationOrder;
@@ -21,6 +23,13 @@ use crate::{CopyError, CopyOptions, FailedPath, Plan, Report, plan};
 /// Publications under way at once where the destination wants them one by one. They are small requests, so this is
 /// a matter of latency, not of bandwidth.
 const CONCURRENT_PUBLICATIONS: usize = 32;
+
+/// How long a path that is ready waits for others that could go in the same batch: a batch takes as long as some small
+/// paths, and the first would be one of a single path.
+const COMPANY_PATIENCE: Duration = Duration::from_millis(5);
+
+/// Paths that are enough for a batch.
+const ENOUGH_COMPANY: usize = 64;
 
 /// Copies `roots`, and what they refer to, from `source` to `destination`, as far as they are missing there.
 pub async fn copy(
@@ -52,7 +61,15 @@ pub async fn execute(
     if options.check_signatures && !(options.keep_going && behaviour.required_signatures.is_some()) {
         admit_all(source, destination, &mut plan.paths, &behaviour).await?;
     }
-    Pipeline::new(source, destination, plan, behaviour, options, progress).run().await
+    let pipeline = Pipeline::new(source, destination, plan, behaviour, options, progress);
+    // In a task, and not in whatever future this is part of: there, each path that has ended would wake another thread.
+    let mut task = JoinSet::new();
+    task.spawn(pipeline.run());
+    match task.join_next().await {
+        Some(Ok(done)) => done,
+        Some(Err(error)) => Err(CopyError::TaskDied { reason: error.to_string() }),
+        None => Err(CopyError::TaskDied { reason: "it never began".to_owned() }),
+    }
 }
 
 /// The room that a NAR takes, out of `LARGE` for each job. Small ones are over before a far-away server has answered, so
@@ -87,16 +104,18 @@ struct PathInfoSummary {
     nar_size: u64,
 }
 
-struct Pipeline<'a> {
-    source: &'a Arc<dyn Store>,
-    destination: &'a Arc<dyn Store>,
+struct Pipeline {
+    source: Arc<dyn Store>,
+    destination: Arc<dyn Store>,
     behaviour: WriteBehaviour,
-    options: &'a CopyOptions,
+    options: CopyOptions,
     progress: Arc<dyn Progress>,
     order: PublicationOrder,
     to_stage: VecDeque<Arc<PathInfo>>,
     staged: HashMap<StorePath, Staged>,
     ready: VecDeque<StorePath>,
+    /// Until when those that are ready wait for company.
+    company_until: Option<Instant>,
     /// How much of the room for NARs under way is taken.
     staging: usize,
     publishing: usize,
@@ -106,26 +125,27 @@ struct Pipeline<'a> {
     failed: Vec<FailedPath>,
 }
 
-impl<'a> Pipeline<'a> {
+impl Pipeline {
     fn new(
-        source: &'a Arc<dyn Store>,
-        destination: &'a Arc<dyn Store>,
+        source: &Arc<dyn Store>,
+        destination: &Arc<dyn Store>,
         plan: Plan,
         behaviour: WriteBehaviour,
-        options: &'a CopyOptions,
+        options: &CopyOptions,
         progress: Arc<dyn Progress>,
     ) -> Self {
         Self {
-            source,
-            destination,
+            source: Arc::clone(source),
+            destination: Arc::clone(destination),
             behaviour,
-            options,
+            options: options.clone(),
             progress,
             order: PublicationOrder::new(&plan.paths),
             attempted: plan.paths.len() + plan.failed.len(),
             to_stage: plan.paths.into(),
             staged: HashMap::new(),
             ready: VecDeque::new(),
+            company_until: None,
             staging: 0,
             publishing: 0,
             tasks: JoinSet::new(),
@@ -141,7 +161,7 @@ impl<'a> Pipeline<'a> {
         loop {
             self.start_publications();
             self.start_stagings();
-            let Some(outcome) = self.tasks.join_next().await else { break };
+            let Some(outcome) = self.next_outcome().await else { break };
             match outcome.map_err(|error| CopyError::TaskDied { reason: error.to_string() })? {
                 Outcome::Staged(path, room, result) => {
                     self.staging -= room;
@@ -164,14 +184,27 @@ impl<'a> Pipeline<'a> {
         }
     }
 
+    /// What has ended next; `None` when nothing is under way. Does not wait longer than those that wait for company.
+    async fn next_outcome(&mut self) -> Option<Result<Outcome, JoinError>> {
+        if let Some(until) = self.company_until
+            && self.publishing == 0
+        {
+            if let Ok(outcome) = timeout_at(until, self.tasks.join_next()).await {
+                return outcome;
+            }
+            self.publish_together();
+        }
+        self.tasks.join_next().await
+    }
+
     fn start_stagings(&mut self) {
         let jobs = self.options.jobs.max(1);
         while self.staging < jobs * LARGE {
             let Some(info) = self.next_to_stage() else { break };
             let room = room_for(&info, jobs);
             self.staging += room;
-            let source = Arc::clone(self.source);
-            let destination = Arc::clone(self.destination);
+            let source = Arc::clone(&self.source);
+            let destination = Arc::clone(&self.destination);
             let keys = if self.options.check_signatures && self.options.keep_going {
                 self.behaviour.required_signatures.clone()
             } else {
@@ -224,13 +257,27 @@ impl<'a> Pipeline<'a> {
             }
             // One batch at a time: what gets ready meanwhile makes the next one, so batches grow with the load.
             _ => {
-                if self.publishing == 0 && !self.ready.is_empty() {
-                    let ready = std::mem::take(&mut self.ready);
-                    let batch = ready.iter().filter_map(|path| self.staged.remove(path)).collect();
-                    self.publish(batch);
+                if self.publishing == 0 && !self.ready.is_empty() && !self.expects_company() {
+                    self.publish_together();
                 }
             }
         }
+    }
+
+    fn publish_together(&mut self) {
+        self.company_until = None;
+        let ready = std::mem::take(&mut self.ready);
+        let batch = ready.iter().filter_map(|path| self.staged.remove(path)).collect();
+        self.publish(batch);
+    }
+
+    /// Whether others may be ready in a moment.
+    fn expects_company(&mut self) -> bool {
+        if self.staging == 0 || self.ready.len() >= ENOUGH_COMPANY {
+            return false;
+        }
+        let now = Instant::now();
+        *self.company_until.get_or_insert(now + COMPANY_PATIENCE) > now
     }
 
     fn publish(&mut self, batch: Vec<Staged>) {
@@ -238,7 +285,7 @@ impl<'a> Pipeline<'a> {
             return;
         }
         self.publishing += 1;
-        let destination = Arc::clone(self.destination);
+        let destination = Arc::clone(&self.destination);
         let summaries = batch
             .iter()
             .map(|staged| PathInfoSummary {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use nars3_narinfo::PathInfo;
 use nars3_store_api::{
-    Event, Inspector, Pace, PackedFiles, Progress, StageOptions, Staged, Store, StoreError,
+    Event, Inspector, NarStream, Pace, PackedFiles, Progress, StageOptions, Staged, Store, StoreError,
 };
 use nars3_store_path::StorePath;
 
@@ -44,12 +44,24 @@ pub(crate) async fn transfer(
         let packed = inspectors.into_iter().fold(packed, nars3_store_api::PackedNar::inspected_by);
         return destination.stage_packed(staged, packed, options).await;
     }
-    let mut nar = source.nar(info).await?;
-    if let Some(pace) = pace {
-        nar = nar.paced_by(pace);
+    let paced = |nar: NarStream| match &pace {
+        Some(pace) => nar.paced_by(Arc::clone(pace)),
+        None => nar,
+    };
+    if !destination.write_behaviour().verifies_nars {
+        let nar = inspectors.into_iter().fold(paced(source.nar(info).await?), NarStream::inspected_by);
+        return destination.stage(staged, nar, options).await;
     }
-    let nar = inspectors.into_iter().fold(nar, nars3_store_api::NarStream::inspected_by);
-    destination.stage(staged, nar, options).await
+    let nar = inspectors.into_iter().fold(paced(source.unverified_nar(info).await?), NarStream::inspected_by);
+    match destination.stage(staged.clone(), nar, options).await {
+        // Once more, verified where it comes from: if that has it wrong, it says so, and forgets what it remembered.
+        Err(StoreError::NarHashMismatch { .. }) => {
+            let nar = paced(source.nar(info).await?);
+            let nar = content_inspector(info)?.into_iter().fold(nar, NarStream::inspected_by);
+            destination.stage(staged, nar, options).await
+        }
+        other => other,
+    }
 }
 
 /// Tells the observer what went through.

@@ -181,6 +181,11 @@ impl Store for AutoStore {
         self.reader.nar(info).await
     }
 
+    async fn unverified_nar(&self, info: &PathInfo) -> Result<NarStream, StoreError> {
+        self.hold(std::slice::from_ref(&info.path)).await?;
+        self.reader.unverified_nar(info).await
+    }
+
     fn write_behaviour(&self) -> WriteBehaviour {
         self.writer.write_behaviour()
     }

@@ -19,8 +19,3 @@ where
         },
     }
 }
-
-/// The cores that this process may use.
-pub(crate) fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}

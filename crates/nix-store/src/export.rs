@@ -12,7 +12,7 @@ use crate::layout::Layout;
 
 /// Writes the NAR of a valid path to `writer`. A path that changed since it was registered, or that is not there any
 /// more, is an error, so that its NAR never counts as complete.
-pub(crate) fn export(layout: &Layout, info: &PathInfo, writer: &mut NarWriter) -> Result<(), StoreError> {
+pub(crate) fn export(layout: &Layout, info: &PathInfo, writer: &mut NarWriter<'_>) -> Result<(), StoreError> {
     let path = layout.real_path(&info.path);
     let mut writer =
         HashingWriter { inner: writer, hasher: Hasher::new(info.nar_hash.algorithm()), count: 0 };
@@ -46,13 +46,13 @@ pub(crate) fn export(layout: &Layout, info: &PathInfo, writer: &mut NarWriter) -
     Ok(())
 }
 
-struct HashingWriter<'a> {
-    inner: &'a mut NarWriter,
+struct HashingWriter<W> {
+    inner: W,
     hasher: Hasher,
     count: u64,
 }
 
-impl Write for HashingWriter<'_> {
+impl<W: Write> Write for HashingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(bytes)?;
         self.hasher.update(bytes.get(..written).unwrap_or(bytes));

@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use nars3_narinfo::PathInfo;
-use nars3_store_api::{NarStream, Stage, StageOptions, Staged, Store, StoreError, Work, WriteBehaviour};
+use nars3_store_api::{
+    NarStream, Stage, StageOptions, Staged, Store, StoreError, Work, Workers, WriteBehaviour, cores,
+};
 use nars3_store_path::{HashPart, StoreDir, StorePath};
-use tokio::sync::Semaphore;
 
-use crate::blocking::cores;
 use crate::database::pool::ReadPool;
 use crate::database::{path_info, schema, valid_paths};
-use crate::error::{corrupt, file_error};
+use crate::error::{backend_error, corrupt, file_error};
 use crate::export::export;
 use crate::import::import;
 use crate::layout::Layout;
@@ -43,8 +43,8 @@ struct Shared {
     writer: Mutex<Option<Arc<Writer>>>,
     /// The temporary roots that reading takes; `None` where it may not.
     read_roots: OnceLock<Option<Arc<TempRoots>>>,
-    /// Places among those who restore small paths: that is work, and more of it at once would only need more threads.
-    restorers: Semaphore,
+    /// Restore small paths.
+    restorers: Workers,
 }
 
 /// NARs below this size, in bytes, are there as soon as their first byte.
@@ -80,7 +80,7 @@ impl LocalStore {
             reader,
             writer: Mutex::new(writer),
             read_roots: OnceLock::new(),
-            restorers: Semaphore::new(RESTORERS_PER_CORE * cores()),
+            restorers: Workers::at_most(RESTORERS_PER_CORE * cores()),
         };
         Ok(Arc::new(Self { shared: Arc::new(shared) }))
     }
@@ -280,6 +280,7 @@ impl Store for LocalStore {
             shared.options.progress.report(work.end());
             result
         });
+        let stream = stream.at_hand();
         // Size 0 stands in old databases: not known, so not verified either.
         Ok(if nar_size == 0 { stream } else { stream.verified_as(nar_hash, nar_size) })
     }
@@ -295,9 +296,10 @@ impl Store for LocalStore {
         options: StageOptions,
     ) -> Result<Staged, StoreError> {
         let shared = Arc::clone(&self.shared);
-        // Never closed, so there is always a permit in the end.
-        let is_small = info.nar_size < SMALL_NAR;
-        let _place = if is_small { self.shared.restorers.acquire().await.ok() } else { None };
+        if info.nar_size < SMALL_NAR {
+            let staged = self.shared.restorers.run(move || shared.stage(info, nar, options)).await;
+            return staged.map_err(|error| backend_error(&self.shared.layout, "go on", error))?;
+        }
         blocking::run(&self.shared.layout, move || shared.stage(info, nar, options)).await
     }
 

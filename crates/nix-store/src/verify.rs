@@ -15,13 +15,8 @@ const DRAIN_BUFFER: usize = 64 * 1024;
 
 /// Reads a NAR and makes sure that it is the one that was promised.
 pub(crate) struct VerifyingReader<'a> {
-    store: &'a (dyn fmt::Display + Sync),
-    info: &'a PathInfo,
+    check: NarCheck<'a>,
     inner: NarReader,
-    /// Taken by `finish`; `None` where the producer answers for the NarHash.
-    hasher: Option<Hasher>,
-    content: Option<ContentCheck>,
-    count: u64,
     /// Why reading failed, kept aside because it would have to pass through an error of the NAR decoder.
     failure: Option<StoreError>,
 }
@@ -34,17 +29,14 @@ impl<'a> VerifyingReader<'a> {
         info: &'a PathInfo,
         nar: NarStream,
     ) -> Result<Self, StoreError> {
-        if info.nar_hash.algorithm() != Algorithm::Sha256 {
-            return Err(StoreError::Unsupported {
-                store: store.to_string(),
-                operation: "register a path whose NarHash is not SHA-256",
-            });
-        }
-        let content = ContentCheck::new(store_dir, info)?;
-        // Hashed once is enough, by whoever produces it.
-        let verified = nar.is_verified_as(&info.nar_hash, info.nar_size);
-        let hasher = (!verified).then(|| Hasher::new(Algorithm::Sha256));
-        Ok(Self { store, info, inner: nar.into_reader(), hasher, content, count: 0, failure: None })
+        let check = NarCheck::new(store, store_dir, info, &nar)?;
+        Ok(Self { check, inner: nar.into_reader(), failure: None })
+    }
+
+    /// The same for a store that hashes the NAR itself.
+    pub(crate) fn unhashed(mut self) -> Self {
+        self.check.hasher = None;
+        self
     }
 
     /// How long this reader has waited for the NAR until now.
@@ -59,14 +51,14 @@ impl<'a> VerifyingReader<'a> {
 
     /// Forgets about the content address.
     pub(crate) fn skip_content_check(&mut self) {
-        self.content = None;
+        self.check.content = None;
     }
 
     /// What `error`, which reading gave, means.
     pub(crate) fn failure_of(&mut self, error: io::Error) -> StoreError {
         self.failure.take().unwrap_or_else(|| StoreError::Backend {
-            store: self.store.to_string(),
-            action: format!("receive the NAR of '{}'", self.info.path),
+            store: self.check.store.to_string(),
+            action: format!("receive the NAR of '{}'", self.check.info.path),
             source: error.into(),
         })
     }
@@ -84,8 +76,87 @@ impl<'a> VerifyingReader<'a> {
         }
     }
 
+    /// Gives the NAR to `send`, on this thread, as it is produced. Where `send` wants no more (false), nothing more is known of
+    /// the NAR; otherwise it was the one that was promised.
+    pub(crate) fn pass_on(self, mut send: impl FnMut(&[u8]) -> bool) -> Result<(), StoreError> {
+        let Self { mut check, inner, .. } = self;
+        let mut is_wanted = true;
+        let passed = inner.blocking_for_each(|chunk| {
+            check.take_note(chunk)?;
+            is_wanted = send(chunk);
+            if is_wanted { Ok(()) } else { Err(StoreError::NarInterrupted) }
+        });
+        if is_wanted { passed.and_then(|()| check.finish().map(drop)) } else { Ok(()) }
+    }
+
     /// Compares what was read with what was promised. To be called once, at the end. Answers the size.
     pub(crate) fn finish(&mut self) -> Result<u64, StoreError> {
+        self.check.finish()
+    }
+}
+
+impl Read for VerifyingReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let noted = match self.inner.read(buffer) {
+            Ok(count) => self.check.take_note(buffer.get(..count).unwrap_or_default()).map(|()| count),
+            Err(error) => match StoreError::from_carrier(error) {
+                Ok(failure) => Err(failure),
+                Err(other) => return Err(other),
+            },
+        };
+        noted.map_err(|failure| {
+            self.failure = Some(failure);
+            io::Error::other("the NAR is not what was promised")
+        })
+    }
+}
+
+/// Compares a NAR, as it passes, with the one that was promised.
+struct NarCheck<'a> {
+    store: &'a (dyn fmt::Display + Sync),
+    info: &'a PathInfo,
+    /// Taken by `finish`; `None` where the producer answers for the NarHash.
+    hasher: Option<Hasher>,
+    content: Option<ContentCheck>,
+    count: u64,
+}
+
+impl<'a> NarCheck<'a> {
+    fn new(
+        store: &'a (dyn fmt::Display + Sync),
+        store_dir: &StoreDir,
+        info: &'a PathInfo,
+        nar: &NarStream,
+    ) -> Result<Self, StoreError> {
+        if info.nar_hash.algorithm() != Algorithm::Sha256 {
+            return Err(StoreError::Unsupported {
+                store: store.to_string(),
+                operation: "register a path whose NarHash is not SHA-256",
+            });
+        }
+        let content = ContentCheck::new(store_dir, info)?;
+        // Hashed once is enough, by whoever produces it.
+        let verified = nar.is_verified_as(&info.nar_hash, info.nar_size);
+        let hasher = (!verified).then(|| Hasher::new(Algorithm::Sha256));
+        Ok(Self { store, info, hasher, content, count: 0 })
+    }
+
+    fn take_note(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(bytes);
+        }
+        self.count += bytes.len() as u64;
+        // Stopped at once: an endless NAR must not fill the disk.
+        if self.info.nar_size != 0 && self.count > self.info.nar_size {
+            return Err(self.wrong_size());
+        }
+        if let Some(content) = &mut self.content {
+            content.update(bytes);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<u64, StoreError> {
         let expected = self.info.nar_size;
         if expected != 0 && self.count != expected {
             return Err(self.wrong_size());
@@ -113,37 +184,6 @@ impl<'a> VerifyingReader<'a> {
             expected: self.info.nar_size,
             actual: self.count,
         }
-    }
-
-    fn take_note(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(bytes);
-        }
-        self.count += bytes.len() as u64;
-        // Stopped at once: an endless NAR must not fill the disk.
-        if self.info.nar_size != 0 && self.count > self.info.nar_size {
-            return Err(self.wrong_size());
-        }
-        if let Some(content) = &mut self.content {
-            content.update(bytes);
-        }
-        Ok(())
-    }
-}
-
-impl Read for VerifyingReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let noted = match self.inner.read(buffer) {
-            Ok(count) => self.take_note(buffer.get(..count).unwrap_or_default()).map(|()| count),
-            Err(error) => match StoreError::from_carrier(error) {
-                Ok(failure) => Err(failure),
-                Err(other) => return Err(other),
-            },
-        };
-        noted.map_err(|failure| {
-            self.failure = Some(failure);
-            io::Error::other("the NAR is not what was promised")
-        })
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use nars3_nix_store::{AutoStore, DaemonStore, DaemonStoreOptions, LocalStoreOptions};
 use nars3_store_api::{NarOrder, NarStream, StageOptions, Store, StoreError};
-use nars3_store_path::{SecretKey, StoreDir};
+use nars3_store_path::{Algorithm, Hash, SecretKey, StoreDir};
 use support::daemon::{Daemon, add, bytes, message};
 use support::nix::{self, Nix, succeed};
 use support::{Sample, store_path, stream_of};
@@ -114,6 +114,31 @@ async fn a_wrong_nar_is_noticed_before_the_daemon_has_it() {
     let stream = store.nar(&sample.info).await.expect("NAR");
     let error = bytes(stream).await.expect_err("damaged");
     assert!(matches!(error, StoreError::NarHashMismatch { .. }), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_wrong_nar_is_refused_by_the_daemon_and_the_refusal_is_understood() {
+    if !nix::available("a_large_wrong_nar_is_refused_by_the_daemon_and_the_refusal_is_understood") {
+        return;
+    }
+    let nix = Nix::new();
+    let own = nix.own_store();
+    let daemon = Daemon::start(&own);
+    let store = daemon.open(false);
+    assert!(store.write_behaviour().verifies_nars);
+    let sample = Sample::file("large", &"0123456789abcdef".repeat(1 << 16), &[]);
+    let mut tampered = sample.nar.clone();
+    let middle = tampered.len() / 2;
+    tampered[middle] = b'T';
+    let truth = Hash::digest(Algorithm::Sha256, &tampered);
+    let error = store
+        .stage(sample.info.clone(), stream_of(tampered), StageOptions::default())
+        .await
+        .expect_err("another hash");
+    let StoreError::NarHashMismatch { expected, actual, .. } = &error else { panic!("{error:?}") };
+    assert_eq!((*expected, *actual), (sample.info.nar_hash, truth));
+    assert!(store.path_info(sample.path()).await.expect("query").is_none());
+    add(&store, &sample).await.expect("the true one");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,6 +30,7 @@
 //! | `staged` | a path whose NAR a store has taken in, and which nobody can see yet |
 //! | `progress` | the observer that tells a person, a log or a test what is going on |
 //! | `work` | how much of its time a stage of a copy was busy, and what it waited for |
+//! | `workers` | a few threads for work of one kind |
 //! | `error` | what can go wrong, with the facts in fields |
 
 mod error;
@@ -41,6 +42,7 @@ mod records;
 mod staged;
 mod store;
 mod work;
+mod workers;
 
 pub use error::{BoxError, StoreError};
 pub use nar_stream::{CHUNK_SIZE, Inspector, NarReader, NarSender, NarStream, NarWriter};
@@ -51,3 +53,4 @@ pub use records::BuildRecords;
 pub use staged::Staged;
 pub use store::{NarOrder, Publication, StageOptions, Store, WriteBehaviour};
 pub use work::{Stage, Work};
+pub use workers::{Workers, cores};

@@ -8,6 +8,7 @@ mod encoding;
 mod keys;
 mod keyspace;
 mod kind;
+mod lead;
 mod limit;
 mod lock;
 mod open_uploads;
@@ -46,6 +47,7 @@ pub(crate) use encoding::undo_encoding;
 pub(crate) use keys::hash_part_of;
 pub(crate) use keyspace::position;
 pub(crate) use kind::{Encodings, Kind};
+pub(crate) use lead::Ahead;
 pub use limit::UploadLimit;
 pub use open_uploads::{OpenUpload, OpenUploads};
 pub(crate) use stream::Piece;
@@ -54,6 +56,7 @@ pub(crate) use walk::PAGE;
 pub(crate) use write::{Mode, Written};
 
 pub(crate) use directory::FileHere;
+use lead::Lead;
 use lock::DirectoryLock;
 use tokio::sync::OnceCell;
 use window::Window;
@@ -81,6 +84,7 @@ pub(crate) struct Objects {
     encodings: Encodings,
     headers: HeaderSettings,
     requests: Window,
+    pub(crate) lead: Lead,
     pub(crate) upload_memory: Budget,
     open_uploads: OpenUploads,
     web: Option<Arc<dyn WebServer>>,
@@ -139,6 +143,7 @@ impl Objects {
             encodings: Encodings::new(&options.cache),
             headers: options.headers.clone(),
             requests: Window::new(options.limits.concurrent_requests),
+            lead: Lead::new(),
             upload_memory: Budget::new(options.limits.upload_memory),
             open_uploads: options.open_uploads.clone(),
             web: options.web.clone(),

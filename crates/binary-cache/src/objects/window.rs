@@ -23,6 +23,9 @@ const ENOUGH_WAITING: f64 = 6.0;
 /// Requests that should not wait in the server. More: fewer are sent.
 const TOO_MANY_WAITING: f64 = 12.0;
 
+/// A server that has taken an object in less is near.
+const NEAR: Duration = Duration::from_millis(5);
+
 /// Bodies up to this size, in bytes, take no time of their own.
 pub(crate) const SMALL_BODY: u64 = 64 * 1024;
 
@@ -91,6 +94,12 @@ impl Window {
         // The semaphore is never closed, so there is always a permit in the end.
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
         Turn { window: self, permit, started: Instant::now() }
+    }
+
+    /// Whether the server takes small objects in less time than a network of some distance would need.
+    pub(crate) fn is_near(&self) -> bool {
+        let [_, write] = self.lock().fastest;
+        write < NEAR
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use nars3_narinfo::CACHE_INFO_KEY;
 use nars3_store_api::StoreError;
+use nars3_store_path::{Algorithm, Hash};
 use object_store::path::Path;
 use object_store::{Attribute, Attributes, PutMode, PutOptions, PutPayload, UpdateVersion};
 
@@ -13,6 +14,15 @@ use super::{Answer, Kind, NARINFO, Objects, Source, answer, encode, has_no_condi
 
 /// Where files of NARs are.
 const NAR_PREFIX: &str = "nar/";
+
+/// The SHA-256 that the file of a NAR has by its name (`nar/<FileHash>.nar.<extension>`).
+fn file_hash_of(key: &str) -> Option<Hash> {
+    let (hash, _) = key.strip_prefix(NAR_PREFIX)?.split_once('.')?;
+    (hash.len() == NIX32_SHA256).then(|| Hash::parse_with(Algorithm::Sha256, hash).ok())?
+}
+
+/// Characters of a SHA-256 in Nix's base 32.
+const NIX32_SHA256: usize = 52;
 
 /// When an object is to be written.
 #[derive(Debug, Clone)]
@@ -199,7 +209,9 @@ impl Objects {
         mode: &Mode,
     ) -> Result<(), object_store::Error> {
         // Narinfos and the like do not queue behind NARs: whatever refers to them waits for each.
-        let turn = if path.as_ref().starts_with(NAR_PREFIX) { Some(self.turn().await) } else { None };
+        let is_nar = path.as_ref().starts_with(NAR_PREFIX);
+        let _place = if is_nar { self.lead.place(self.requests.is_near()).await } else { None };
+        let turn = if is_nar { Some(self.turn().await) } else { None };
         let size = body.len() as u64;
         self.stats.count_put(size);
         let mode = match mode {
@@ -207,7 +219,11 @@ impl Objects {
             Mode::IfUnchanged(version) => PutMode::Update(version.clone()),
             Mode::Always => PutMode::Overwrite,
         };
-        let options = PutOptions { mode, attributes: headers.clone(), ..PutOptions::default() };
+        let mut options = PutOptions { mode, attributes: headers.clone(), ..PutOptions::default() };
+        // A store that signs requests need not hash it again. It is the hash of the file, or the server refuses it.
+        if let Some(hash) = file_hash_of(path.as_ref()) {
+            options.extensions.insert(hash);
+        }
         self.store.put_opts(path, PutPayload::from_bytes(body), options).await?;
         if path.as_ref() == CACHE_INFO_KEY {
             self.prove();
@@ -217,5 +233,23 @@ impl Objects {
         }
         self.sent(size);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_name_of_a_file_tells_its_hash() {
+        let hash = Hash::digest(Algorithm::Sha256, b"the file");
+        let digits = hash.to_string().trim_start_matches("sha256:").to_owned();
+        assert_eq!(file_hash_of(&format!("nar/{digits}.nar.xz")), Some(hash));
+        assert_eq!(file_hash_of(&format!("nar/{digits}.nar")), Some(hash));
+        for other in
+            [format!("{digits}.narinfo"), "nar/short.nar".to_owned(), format!("nar/{}.nar", "e".repeat(52))]
+        {
+            assert_eq!(file_hash_of(&other), None, "{other}");
+        }
     }
 }

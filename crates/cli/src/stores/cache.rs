@@ -149,7 +149,7 @@ fn limits(settings: &CacheSettings, context: &Context) -> Limits {
     };
     let parallel_xz = settings.compression == Compression::Xz && settings.parallel_compression == Some(true);
     if context.memory.is_none() && parallel_xz {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
+        let cores = nars3_store_api::cores() as u64;
         limits.compression_memory += cores.min(MOST_XZ_CORES) * XZ_CORE;
     }
     limits.spool_space = context.spool;

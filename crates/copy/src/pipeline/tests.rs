@@ -69,6 +69,26 @@ async fn a_chain_reaches_every_kind_of_store_whole() {
     }
 }
 
+#[tokio::test]
+async fn what_a_store_that_verifies_refuses_is_sent_once_more_verified_at_its_source() {
+    let mut source = chain(3);
+    source.torn = Some(path("p1"));
+    let mut daemon = MemoryStore::new("daemon");
+    daemon.behaviour.verifies_nars = true;
+    let (report, daemon) = run(source, daemon, "root", &CopyOptions::default()).await;
+    assert_eq!(report.unwrap().copied.len(), 4);
+    assert_eq!(daemon.staged(), 5);
+    assert!(daemon.names().contains("p1"));
+}
+
+#[tokio::test]
+async fn paths_that_are_ready_at_about_the_same_time_are_published_together() {
+    let (report, destination) = run(chain(60), database(), "root", &CopyOptions::default()).await;
+    report.unwrap();
+    // Each would be a batch by itself if it went as soon as it was ready: the NARs arrive one by one.
+    assert!(destination.batches() < 20, "{} batches", destination.batches());
+}
+
 #[derive(Debug, Default)]
 struct Counting(std::sync::atomic::AtomicU64);
 

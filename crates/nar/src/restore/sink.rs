@@ -85,7 +85,11 @@ impl RestoreSink {
     }
 
     /// [`RestoreSink::push`], with bytes after the NAR as an error unless they do not matter.
-    pub(super) fn push_all(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+    ///
+    /// # Errors
+    ///
+    /// Those of [`RestoreSink::push`], and when more bytes come than the NAR has.
+    pub fn push_all(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
         if self.push(bytes)? < bytes.len() && self.tree.options.trailing != Trailing::Ignore {
             self.failed = true;
             return Err(self.parser.trailing_data().into());

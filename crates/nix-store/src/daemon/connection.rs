@@ -31,7 +31,6 @@ use crate::worker_protocol::wire::{
     read_bool, read_list, read_number, read_string, write_bool, write_list, write_number, write_string,
 };
 
-use add::FRAME;
 pub(crate) use add::{Outcome, Taking};
 
 /// The numbers of the requests.
@@ -65,9 +64,8 @@ const REALISATIONS_SINCE: u64 = 27;
 /// daemon cannot make us wait while it waits for us.
 const QUESTIONS_AT_ONCE: usize = 32;
 
-/// Bytes that are gathered before they are written: a frame with the length before it, and the beginning of the next. A length
-/// that went by itself would wake the daemon for eight bytes.
-const WRITE_BUFFER: usize = 2 * FRAME;
+/// Bytes of a request that are gathered before they are written. NARs go past it.
+const WRITE_BUFFER: usize = 32 * 1024;
 
 /// Nix's numbers for the levels of its log.
 const LOG_WARNINGS: u64 = 1;

@@ -1,11 +1,11 @@
 //! Paths on their way to the daemon: a large one by itself, small ones together.
 
 use std::borrow::Cow;
-use std::io::{self, Read};
+use std::io;
 
 use nars3_narinfo::PathInfo;
 use nars3_store_api::{NarStream, StageOptions, Staged, StoreError};
-use nars3_store_path::StorePath;
+use nars3_store_path::{Algorithm, Hash, StorePath};
 
 use super::connection::Taking;
 use super::shared::{Shared, failed};
@@ -35,25 +35,23 @@ impl Shared {
         options: StageOptions,
     ) -> Result<Staged, StoreError> {
         let sent = as_copied(&info);
-        let mut reader = VerifyingReader::new(self, &self.options.store_dir, &info, nar)?;
+        // The daemon hashes what it takes, and compares it with the NarHash (Nix 2.3 to 2.34 `local-store.cc`, `addToStore`).
+        let reader = VerifyingReader::new(self, &self.options.store_dir, &info, nar)?.unhashed();
         let taking = self.taking(options.repair);
-        let added =
-            self.pool.run(wanted, |connection| connection.add_to_store_nar(&sent, &mut reader, taking));
-        added.map_err(|error| failed(self, &format!("add '{}'", info.path), error))??;
-        drop(reader);
+        let added = self.pool.run(wanted, |connection| connection.add_to_store_nar(&sent, reader, taking));
+        added.map_err(|error| self.refusal(&info, error))??;
         Ok(Staged::new(info, Token::Sent))
     }
 
     /// Takes in a path that waits for others.
     pub(super) fn keep(&self, info: PathInfo, nar: NarStream, room: Room) -> Result<Staged, StoreError> {
-        let mut reader = VerifyingReader::new(self, &self.options.store_dir, &info, nar)?;
-        // The reader stops at the size that was promised.
+        let reader = VerifyingReader::new(self, &self.options.store_dir, &info, nar)?;
+        // No more comes than the size that was promised.
         let mut bytes = Vec::with_capacity(usize::try_from(info.nar_size).unwrap_or(0));
-        if let Err(error) = reader.read_to_end(&mut bytes) {
-            return Err(reader.failure_of(error));
-        }
-        reader.finish()?;
-        drop(reader);
+        reader.pass_on(|chunk| {
+            bytes.extend_from_slice(chunk);
+            true
+        })?;
         let waiting = room.fill(&info.path, bytes).map_err(|error| unkept(self, &info.path, error))?;
         Ok(Staged::new(info, Token::Waiting(waiting)))
     }
@@ -112,6 +110,22 @@ impl Shared {
         Err(if batch.len() == 1 { refusal.into_first() } else { refusal })
     }
 
+    /// Why the daemon did not take a path.
+    fn refusal(&self, info: &PathInfo, error: DaemonError) -> StoreError {
+        match &error {
+            DaemonError::Remote(remote) => match other_hash(&remote.to_string()) {
+                Some(actual) => StoreError::NarHashMismatch {
+                    store: self.to_string(),
+                    path: info.path.clone(),
+                    expected: info.nar_hash,
+                    actual,
+                },
+                None => failed(self, &format!("add '{}'", info.path), error),
+            },
+            _ => failed(self, &format!("add '{}'", info.path), error),
+        }
+    }
+
     fn bytes_of<'a>(&self, info: &PathInfo, nar: &'a WaitingNar) -> Result<Cow<'a, [u8]>, StoreError> {
         nar.bytes().map_err(|error| unkept(self, &info.path, error))
     }
@@ -119,6 +133,14 @@ impl Shared {
     fn taking(&self, repair: bool) -> Taking {
         Taking { repair, check_signatures: self.options.check_signatures }
     }
+}
+
+/// The hash that a NAR has in truth, where that is what a daemon complains of (the same words from Nix 2.3 on).
+fn other_hash(complaint: &str) -> Option<Hash> {
+    let (_, hashes) = complaint.split_once("hash mismatch importing path")?;
+    let (_, actual) = hashes.rsplit_once("sha256:")?;
+    let digits = actual.split(|character: char| !character.is_ascii_alphanumeric()).next()?;
+    Hash::parse_with(Algorithm::Sha256, digits).ok()
 }
 
 /// A NAR cannot be put aside, or not be had back.
@@ -129,4 +151,26 @@ fn unkept(store: &Shared, path: &StorePath, error: io::Error) -> StoreError {
 /// A copy was not built where it comes to; and an untrusted client may not say so anyway.
 fn as_copied(info: &PathInfo) -> PathInfo {
     PathInfo { ultimate: false, ..info.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_true_hash_is_found_in_what_daemons_say() {
+        let [specified, got] =
+            ["specified", "got"].map(|text| Hash::digest(Algorithm::Sha256, text.as_bytes()));
+        let plain = format!(
+            "hash mismatch importing path '/nix/store/x';\n  specified: {specified}\n  got:       {got}"
+        );
+        assert_eq!(other_hash(&plain), Some(got));
+        let coloured = plain.replace("sha256:", "\u{1b}[35;1msha256:") + "\u{1b}[0m";
+        assert_eq!(other_hash(&coloured), Some(got));
+        assert_eq!(
+            other_hash(&format!("hash mismatch importing path '/nix/store/x'; got {}", "sha256:no")),
+            None
+        );
+        assert_eq!(other_hash(&format!("cannot add path '/nix/store/x' with {got}")), None);
+    }
 }

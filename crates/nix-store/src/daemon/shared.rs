@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nars3_narinfo::PathInfo;
-use nars3_store_api::{NarWriter, StoreError};
+use nars3_store_api::{NarWriter, StoreError, Workers};
 use nars3_store_path::{Hasher, StorePath};
 use tokio::sync::Semaphore;
 
@@ -29,6 +29,8 @@ pub(crate) struct Shared {
     pub(super) waiting: Arc<Waiting>,
     /// Places among those who read small NARs into memory: that is work, and more of it at once would only need more threads.
     pub(super) keepers: Semaphore,
+    /// Read those that are on this machine. One core is left to the daemon, which has more to do.
+    pub(super) readers: Workers,
     pub(super) roots: Mutex<Roots>,
 }
 
@@ -71,7 +73,7 @@ impl Shared {
     }
 
     /// Passes the NAR of a path on to `writer`.
-    pub(super) fn nar(&self, info: &PathInfo, writer: &mut NarWriter) -> Result<(), StoreError> {
+    pub(super) fn nar(&self, info: &PathInfo, writer: &mut NarWriter<'_>) -> Result<(), StoreError> {
         let wanted = Wanted::default();
         self.root(&wanted, std::slice::from_ref(&info.path));
         let mut hasher = Hasher::new(info.nar_hash.algorithm());

@@ -3,7 +3,7 @@
 //! What happens on the blocking pool does not end when the future that waits for it is dropped. So every wait for a
 //! daemon looks up from time to time, whether it is still wanted.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -98,6 +98,10 @@ impl Read for Socket {
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.patiently(|stream| stream.write(bytes))
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.patiently(|stream| stream.write_vectored(slices))
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use nars3_narinfo::PathInfo;
 use nars3_store_api::{
-    NarOrder, NarStream, Publication, StageOptions, Staged, Store, StoreError, WriteBehaviour,
+    NarOrder, NarStream, Publication, StageOptions, Staged, Store, StoreError, Workers, WriteBehaviour, cores,
 };
 use nars3_store_path::{HashPart, StoreDir, StorePath};
 use tokio::sync::Semaphore;
@@ -21,7 +21,7 @@ use super::shared::{Shared, failed};
 use super::socket::Wanted;
 use super::waiting::{SMALL_NAR, Waiting};
 use crate::LocalStoreError;
-use crate::blocking::cores;
+use crate::error::backend_error_of;
 use crate::worker_protocol::error::{DaemonError, WireError};
 
 /// The Nix store behind a nix-daemon. The daemon makes a path valid as soon as it has its NAR. So small NARs are kept
@@ -31,7 +31,7 @@ pub struct DaemonStore {
     pub(super) shared: Arc<Shared>,
 }
 
-/// Who reads small NARs into memory waits for their bytes now and then.
+/// Who reads small NARs into memory waits for their bytes now and then, unless they are on this machine.
 const KEEPERS_PER_CORE: usize = 4;
 
 impl DaemonStore {
@@ -64,7 +64,10 @@ impl DaemonStore {
         let roots = Mutex::default();
         let waiting = Waiting::new();
         let keepers = Semaphore::new(KEEPERS_PER_CORE * cores());
-        let shared = Shared { options, pool, daemon_version, trusted, takes_many, waiting, keepers, roots };
+        // One core is the daemon's.
+        let readers = Workers::at_most(cores().saturating_sub(1));
+        let shared =
+            Shared { options, pool, daemon_version, trusted, takes_many, waiting, keepers, readers, roots };
         Ok(Arc::new(Self { shared: Arc::new(shared) }))
     }
 
@@ -227,6 +230,7 @@ impl Store for DaemonStore {
         // The daemon checks signatures with keys of its own.
         let mut behaviour = WriteBehaviour::database(None);
         behaviour.judges_signatures = true;
+        behaviour.verifies_nars = true;
         behaviour.nar_order =
             NarOrder::ReferencesFirst { except: if self.shared.takes_many { SMALL_NAR } else { 0 } };
         if !self.shared.takes_many {
@@ -246,6 +250,10 @@ impl Store for DaemonStore {
             let room = self.shared.waiting.room(info.nar_size);
             let shared = Arc::clone(&self.shared);
             // Never closed, so there is always a permit in the end.
+            if nar.is_at_hand() {
+                let kept = self.shared.readers.run(move || shared.keep(info, nar, room)).await;
+                return kept.map_err(|error| backend_error_of(&*self.shared, "go on", error))?;
+            }
             let _place = self.shared.keepers.acquire().await.ok();
             return self.joined(tokio::task::spawn_blocking(move || shared.keep(info, nar, room)).await);
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use data_encoding::BASE64;
+use nars3_store_path::{Algorithm, Hash};
 use object_store::CredentialProvider;
 use object_store::aws::AwsAuthorizer;
 use object_store::client::{HttpError, HttpErrorKind, HttpRequest, HttpRequestBody};
@@ -130,8 +131,13 @@ impl Made {
     }
 }
 
-/// The SHA-256 of the body, where object_store has computed it already, for AWS to store.
+/// The SHA-256 of the body, where whoever made the request knows it, or object_store has computed it for AWS to store. A wrong
+/// one makes a signature that the server refuses.
 fn given(request: &HttpRequest) -> Option<[u8; 32]> {
+    let known = request.extensions().get::<Hash>();
+    if let Some(hash) = known.filter(|hash| hash.algorithm() == Algorithm::Sha256) {
+        return hash.as_bytes().try_into().ok();
+    }
     let header = request.headers().get("x-amz-checksum-sha256")?;
     BASE64.decode(header.as_bytes()).ok()?.try_into().ok()
 }
@@ -240,5 +246,24 @@ impl Made {
         let operation = Operation::of(&request, &key);
         let digest = Sha256::digest([]).into();
         Arc::new(Made { operation, key, request, digest, signer: Arc::clone(&self.signer) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_hash_that_is_known_is_believed() {
+        let signer = Arc::new(Signer { credentials: None, requester_pays: false, has_checksums: false });
+        let (known, other) =
+            (Hash::digest(Algorithm::Sha256, b"known"), Hash::digest(Algorithm::Sha1, b"known"));
+        let hashed = Hash::digest(Algorithm::Sha256, b"body");
+        for (given, expected) in [(None, hashed), (Some(known), known), (Some(other), hashed)] {
+            let mut request = HttpRequest::new(HttpRequestBody::from(b"body".to_vec()));
+            given.map(|hash| request.extensions_mut().insert(hash));
+            let made = Made::new(request, "", Arc::clone(&signer)).await.unwrap();
+            assert_eq!(made.digest, expected.as_bytes());
+        }
     }
 }

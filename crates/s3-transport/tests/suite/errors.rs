@@ -213,7 +213,7 @@ fn what_minio_says() {
     on_a_real_server(&server, true);
 
     let bucket = server.fresh_bucket().unwrap();
-    let Settings { access_key, secret_key, region } = server.settings().clone();
+    let Settings { access_key, secret_key, region, .. } = server.settings().clone();
     let elsewhere = bucket.url("").replacen(&region, "ap-southeast-2", 1);
     run(async {
         let store = real(&elsewhere, &access_key, &secret_key).await;

@@ -49,15 +49,25 @@ pub trait Inspector: Send {
 }
 
 /// What fills a stream, on a thread that may block.
-type Produce = Box<dyn FnOnce(&mut NarWriter) -> Result<(), StoreError> + Send>;
+type Produce = Box<dyn FnOnce(&mut NarWriter<'_>) -> Result<(), StoreError> + Send>;
+
+/// A producer that has not begun.
+struct Lazy {
+    sender: NarSender,
+    produce: Produce,
+    /// All that it makes has room in the channel.
+    fits_whole: bool,
+}
 
 /// The receiving side of a NAR.
 pub struct NarStream {
     receiver: mpsc::Receiver<Message>,
     /// Runs when the first chunk is asked for, see `from_blocking_sized`.
-    lazy: Option<(NarSender, Produce)>,
+    lazy: Option<Lazy>,
     inspectors: Vec<Box<dyn Inspector>>,
     ended: bool,
+    /// Whether the producer waits for nobody but the disk.
+    at_hand: bool,
     /// NarHash and NarSize that the producer answers for.
     verified: Option<(Hash, u64)>,
     waited: Duration,
@@ -78,6 +88,7 @@ impl NarStream {
             lazy: None,
             inspectors: Vec::new(),
             ended: false,
+            at_hand: false,
             verified: None,
             waited: Duration::ZERO,
         };
@@ -88,26 +99,24 @@ impl NarStream {
     /// reaches the consumer. Must be called inside a tokio runtime.
     pub fn from_blocking<F>(produce: F) -> Self
     where
-        F: FnOnce(&mut NarWriter) -> Result<(), StoreError> + Send + 'static,
+        F: FnOnce(&mut NarWriter<'_>) -> Result<(), StoreError> + Send + 'static,
     {
         let (sender, stream) = Self::channel();
         tokio::task::spawn_blocking(move || sender.run(produce));
         stream
     }
 
-    /// As `from_blocking`, for a NAR of at most `nar_size` bytes. A small one is produced when it is first asked for, and
-    /// by the consumer's own thread if that may block: two threads that hand one chunk to each other cost more than
+    /// As `from_blocking`, for a NAR of at most `nar_size` bytes, which is produced when it is first asked for: a small one by
+    /// the consumer's own thread if that may block, as two threads that hand one chunk to each other cost more than
     /// the chunk. More bytes than `nar_size` may then be an error.
     pub fn from_blocking_sized<F>(nar_size: u64, produce: F) -> Self
     where
-        F: FnOnce(&mut NarWriter) -> Result<(), StoreError> + Send + 'static,
+        F: FnOnce(&mut NarWriter<'_>) -> Result<(), StoreError> + Send + 'static,
     {
-        if nar_size > FITS_WHOLE {
-            return Self::from_blocking(produce);
-        }
         let (mut sender, mut stream) = Self::channel();
         sender.expect(nar_size);
-        stream.lazy = Some((sender, Box::new(produce)));
+        let fits_whole = nar_size <= FITS_WHOLE;
+        stream.lazy = Some(Lazy { sender, produce: Box::new(produce), fits_whole });
         stream
     }
 
@@ -132,9 +141,21 @@ impl NarStream {
     }
 
     /// Whether nothing has been produced yet and the consumer's thread is to do it, see `from_blocking_sized`: then it
-    /// will hardly wait for anybody.
+    /// will hardly wait for anybody, or for nobody if the NAR `is_at_hand`.
     pub fn is_lazy(&self) -> bool {
-        self.lazy.is_some()
+        self.lazy.as_ref().is_some_and(|lazy| lazy.fits_whole)
+    }
+
+    /// The same stream, of a NAR that is made of what is on this machine.
+    #[must_use]
+    pub fn at_hand(mut self) -> Self {
+        self.at_hand = true;
+        self
+    }
+
+    /// Whether the NAR is made of what is on this machine, so that its producer waits for nobody.
+    pub fn is_at_hand(&self) -> bool {
+        self.at_hand
     }
 
     /// How long the consumer has waited for chunks until now.
@@ -147,7 +168,7 @@ impl NarStream {
         if self.ended {
             return Ok(None);
         }
-        if let Some((sender, produce)) = self.lazy.take() {
+        if let Some(Lazy { sender, produce, .. }) = self.lazy.take() {
             tokio::task::spawn_blocking(move || sender.run(produce));
         }
         let message = match self.receiver.try_recv() {
@@ -167,12 +188,18 @@ impl NarStream {
         if self.ended {
             return Ok(None);
         }
-        if let Some((mut sender, produce)) = self.lazy.take() {
-            let started = Instant::now();
-            sender.send_whole();
-            // A panic drops the sender, which `accept` notices, as it does when the producer has a thread of its own.
-            let _ = catch_unwind(AssertUnwindSafe(|| sender.run(produce)));
-            self.waited += started.elapsed();
+        match self.lazy.take() {
+            Some(Lazy { mut sender, produce, fits_whole: true }) => {
+                let started = Instant::now();
+                sender.send_whole();
+                // A panic drops the sender, which `accept` notices, as it does when the producer has a thread of its own.
+                let _ = catch_unwind(AssertUnwindSafe(|| sender.run(produce)));
+                self.waited += started.elapsed();
+            }
+            Some(Lazy { sender, produce, .. }) => {
+                tokio::task::spawn_blocking(move || sender.run(produce));
+            }
+            None => {}
         }
         let message = match self.receiver.try_recv() {
             Ok(message) => Some(message),
@@ -184,6 +211,39 @@ impl NarStream {
             }
         };
         self.accept(message)
+    }
+
+    /// Gives every chunk to `take`, until the producer declares the NAR complete. A producer that has not begun works on this
+    /// thread: for a consumer that has little to do with each chunk, and has somebody wait for it who needs the
+    /// processor. An error of `take` ends it. For a thread that may block.
+    pub fn blocking_for_each(
+        mut self,
+        mut take: impl FnMut(&[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let Some(Lazy { produce, .. }) = self.lazy.take() else {
+            while let Some(chunk) = self.blocking_next()? {
+                take(&chunk)?;
+            }
+            return Ok(());
+        };
+        let mut refused = None;
+        let inspectors = &mut self.inspectors;
+        let mut pass = |chunk: &[u8]| {
+            inspectors.iter_mut().for_each(|inspector| inspector.inspect(chunk));
+            refused = take(chunk).err();
+            refused.is_none()
+        };
+        let produced = catch_unwind(AssertUnwindSafe(|| {
+            let mut writer = NarWriter::direct(&mut pass);
+            produce(&mut writer)?;
+            // The error is that of `take`, which is told below.
+            writer.send_buffer().map_err(|_| StoreError::NarInterrupted)
+        }));
+        if let Some(error) = refused {
+            return Err(error);
+        }
+        produced.unwrap_or(Err(StoreError::NarInterrupted))?;
+        self.inspectors.iter_mut().try_for_each(|inspector| inspector.conclude())
     }
 
     /// The stream as a `Read`, for a thread that may block. A `StoreError` of the producer travels inside the

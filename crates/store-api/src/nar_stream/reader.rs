@@ -24,6 +24,17 @@ impl NarReader {
     pub fn waited(&self) -> Duration {
         self.stream.waited()
     }
+
+    /// As `NarStream::blocking_for_each`, with what has not been read yet.
+    pub fn blocking_for_each(
+        self,
+        mut take: impl FnMut(&[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        if !self.current.is_empty() {
+            take(&self.current)?;
+        }
+        self.stream.blocking_for_each(take)
+    }
 }
 
 impl Read for NarReader {

@@ -1,5 +1,6 @@
 //! The producer's side of a NAR.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
@@ -57,7 +58,7 @@ impl NarSender {
     }
 
     /// Runs `produce` to its end, on a thread that may block.
-    pub(super) fn run(self, produce: impl FnOnce(&mut NarWriter) -> Result<(), StoreError>) {
+    pub(super) fn run(self, produce: impl FnOnce(&mut NarWriter<'_>) -> Result<(), StoreError>) {
         let mut writer = self.into_writer();
         match produce(&mut writer) {
             Ok(()) => writer.finish(),
@@ -90,63 +91,119 @@ impl NarSender {
     }
 
     /// The sender as a `Write` that gathers chunks of `CHUNK_SIZE`, for a thread that may block.
-    pub fn into_writer(self) -> NarWriter {
-        NarWriter { sender: self, buffer: BytesMut::new() }
+    pub fn into_writer(self) -> NarWriter<'static> {
+        let chunk_size = self.chunk_size;
+        NarWriter { way: Way::Channel(self), chunk_size, buffer: BytesMut::new() }
     }
 }
 
+/// Bytes that go to a consumer on this thread at once, and are not gathered.
+const WORTH_A_CALL: usize = 4096;
+
 /// A `Write` whose bytes become the chunks of a `NarStream`. For threads that may block.
 #[derive(Debug)]
-pub struct NarWriter {
-    sender: NarSender,
+pub struct NarWriter<'a> {
+    way: Way<'a>,
+    chunk_size: usize,
     buffer: BytesMut,
 }
 
-impl NarWriter {
+/// How chunks reach the consumer.
+enum Way<'a> {
+    Channel(NarSender),
+    /// The consumer is a function on this thread.
+    Direct(&'a mut Taker<'a>),
+}
+
+/// Takes a chunk; false when it wants no more.
+pub(super) type Taker<'a> = dyn FnMut(&[u8]) -> bool + 'a;
+
+impl fmt::Debug for Way<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Channel(sender) => sender.fmt(formatter),
+            Self::Direct(_) => formatter.write_str("Direct"),
+        }
+    }
+}
+
+impl<'a> NarWriter<'a> {
+    /// A writer that hands its chunks to `take`.
+    pub(super) fn direct(take: &'a mut Taker<'a>) -> Self {
+        Self { way: Way::Direct(take), chunk_size: CHUNK_SIZE, buffer: BytesMut::new() }
+    }
+
     /// How long the producer has waited for room until now.
     pub fn waited(&self) -> Duration {
-        self.sender.waited
+        match &self.way {
+            Way::Channel(sender) => sender.waited,
+            Way::Direct(_) => Duration::ZERO,
+        }
     }
 
     /// Sends what is left and declares the NAR complete.
     pub fn finish(mut self) {
         if self.send_buffer().is_ok() {
-            self.sender.conclude(Message::End);
+            self.conclude(Message::End);
         }
     }
 
     /// Tells the consumer that the NAR cannot be completed, and why.
     pub fn fail(self, error: StoreError) {
-        self.sender.conclude(Message::Failed(error));
+        self.conclude(Message::Failed(error));
     }
 
-    fn send_buffer(&mut self) -> io::Result<()> {
+    fn conclude(self, message: Message) {
+        match self.way {
+            Way::Channel(sender) => sender.conclude(message),
+            // Who calls a producer on its own thread sees how it ends.
+            Way::Direct(_) => {}
+        }
+    }
+
+    /// Sends what was gathered.
+    pub(super) fn send_buffer(&mut self) -> io::Result<()> {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let chunk = self.buffer.split().freeze();
-        self.sender.blocking_send(chunk)
+        match &mut self.way {
+            Way::Channel(sender) => sender.blocking_send(self.buffer.split().freeze()),
+            Way::Direct(take) => {
+                let wanted = take(&self.buffer);
+                self.buffer.clear();
+                if wanted { Ok(()) } else { Err(hung_up()) }
+            }
+        }
     }
 }
 
-impl Write for NarWriter {
+impl Write for NarWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let chunk_size = self.sender.chunk_size;
-        if self.buffer.capacity() == 0 {
-            self.buffer.reserve(chunk_size);
+        // What is worth a call by itself need not be gathered.
+        if matches!(self.way, Way::Direct(_)) && bytes.len() >= WORTH_A_CALL {
+            self.send_buffer()?;
+            if let Way::Direct(take) = &mut self.way {
+                return if take(bytes) { Ok(bytes.len()) } else { Err(hung_up()) };
+            }
         }
-        let room = chunk_size - self.buffer.len();
+        if self.buffer.capacity() == 0 {
+            self.buffer.reserve(self.chunk_size);
+        }
+        let room = self.chunk_size - self.buffer.len();
         let taken = bytes.len().min(room);
         self.buffer.extend_from_slice(bytes.get(..taken).unwrap_or(bytes));
-        if self.buffer.len() >= chunk_size {
+        if self.buffer.len() >= self.chunk_size {
             self.send_buffer()?;
         }
         Ok(taken)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        // There is room for full chunks only.
-        if self.sender.whole { Ok(()) } else { self.send_buffer() }
+        match &self.way {
+            // There is room for full chunks only.
+            Way::Channel(sender) if sender.whole => Ok(()),
+            _ => self.send_buffer(),
+        }
     }
 }
 

@@ -146,3 +146,99 @@ async fn a_consumer_that_leaves_stops_the_producer() {
     let error = sender.send(Bytes::from_static(b"x")).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
 }
+
+/// Counts what it sees, and whether it was told of the end.
+#[derive(Clone, Default)]
+struct Seen(std::sync::Arc<std::sync::Mutex<(usize, bool)>>);
+
+impl Inspector for Seen {
+    fn inspect(&mut self, chunk: &[u8]) {
+        self.0.lock().unwrap().0 += chunk.len();
+    }
+
+    fn conclude(&mut self) -> Result<(), StoreError> {
+        self.0.lock().unwrap().1 = true;
+        Ok(())
+    }
+}
+
+/// What `blocking_for_each` gives, in order, and how it ends.
+async fn for_each(stream: NarStream, most: usize) -> (Vec<u8>, Result<(), StoreError>) {
+    let work = tokio::task::spawn_blocking(move || {
+        let mut all = Vec::new();
+        let ended = stream.blocking_for_each(|chunk| {
+            all.extend_from_slice(chunk);
+            let refused = StoreError::Unsupported { store: "test".into(), operation: "take more" };
+            if all.len() > most { Err(refused) } else { Ok(()) }
+        });
+        (all, ended)
+    });
+    work.await.unwrap()
+}
+
+#[tokio::test]
+async fn the_thread_that_takes_each_chunk_produces_them_large_or_small_in_their_order() {
+    let large = 2 * FITS_WHOLE as usize;
+    for (size, piece) in [(5, 1), (10_000, 3), (large, 100), (large, 10_000), (large, large)] {
+        let data: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
+        let (producer, sent) = (std::sync::Arc::new(std::sync::OnceLock::new()), data.clone());
+        let thread = std::sync::Arc::clone(&producer);
+        let seen = Seen::default();
+        let stream = NarStream::from_blocking_sized(size as u64, move |writer| {
+            thread.set(std::thread::current().id()).unwrap();
+            // A small piece, a large one, a small one…
+            sent.chunks(piece).enumerate().try_for_each(|(number, piece)| {
+                piece
+                    .chunks(if number % 2 == 0 { 1000 } else { piece.len() })
+                    .try_for_each(|part| write_all(writer, part))
+            })
+        })
+        .inspected_by(Box::new(seen.clone()));
+        let own = tokio::task::spawn_blocking(move || {
+            let mut all = Vec::new();
+            stream
+                .blocking_for_each(|chunk| {
+                    all.extend_from_slice(chunk);
+                    Ok(())
+                })
+                .unwrap();
+            (std::thread::current().id(), all)
+        });
+        let (own, all) = own.await.unwrap();
+        assert!(all == data, "{size} in pieces of {piece}");
+        assert_eq!(producer.get(), Some(&own));
+        assert_eq!(*seen.0.lock().unwrap(), (size, true));
+    }
+}
+
+#[tokio::test]
+async fn each_end_of_a_stream_that_is_given_chunk_by_chunk_tells_the_other() {
+    let endless = || {
+        NarStream::from_blocking_sized(u64::MAX, |writer| {
+            loop {
+                write_all(writer, &[7; 5000])?;
+            }
+        })
+    };
+    let (taken, ended) = for_each(endless(), 20_000).await;
+    assert!(matches!(ended, Err(StoreError::Unsupported { .. })), "{ended:?}");
+    assert_eq!(taken.len(), 25_000);
+    let failing = |seen: Seen| {
+        let stream = NarStream::from_blocking_sized(9, |writer| {
+            write_all(writer, b"some")?;
+            Err(StoreError::Unsupported { store: "test".into(), operation: "produce" })
+        });
+        stream.inspected_by(Box::new(seen))
+    };
+    let seen = Seen::default();
+    let (_, ended) = for_each(failing(seen.clone()), 100).await;
+    assert!(matches!(ended, Err(StoreError::Unsupported { operation: "produce", .. })), "{ended:?}");
+    assert!(!seen.0.lock().unwrap().1, "it has not ended well");
+    let (_, ended) = for_each(NarStream::from_blocking_sized(9, |_| panic!("on purpose")), 100).await;
+    assert!(matches!(ended, Err(StoreError::NarInterrupted)), "{ended:?}");
+    // One that has begun elsewhere goes on as it was.
+    let begun = NarStream::from_blocking(|writer| write_all(writer, b"elsewhere"));
+    let (taken, ended) = for_each(begun, 100).await;
+    ended.unwrap();
+    assert_eq!(taken, b"elsewhere");
+}

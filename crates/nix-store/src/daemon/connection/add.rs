@@ -1,14 +1,14 @@
 //! Paths and logs towards the daemon.
 
 use std::borrow::Cow;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 
 use nars3_narinfo::PathInfo;
 use nars3_store_api::StoreError;
 use nars3_store_path::StorePath;
 
 use super::{Connection, operation, pass_on, wait_for_end};
-use crate::daemon::socket::Wanted;
+use crate::daemon::socket::{Socket, Wanted};
 use crate::logs;
 use crate::verify::VerifyingReader;
 use crate::worker_protocol::error::{DaemonError, WireError};
@@ -26,7 +26,7 @@ const MULTIPLE_SINCE: u64 = 32;
 const MULTIPLE_FORM: u64 = 16;
 
 /// Bytes in one frame.
-pub(super) const FRAME: usize = 64 * 1024;
+const FRAME: usize = 32 * 1024;
 
 /// An answer, and what became of the connection that gave it.
 #[derive(Debug)]
@@ -58,12 +58,13 @@ impl Connection {
     pub(crate) fn add_to_store_nar(
         &mut self,
         info: &PathInfo,
-        nar: &mut VerifyingReader<'_>,
+        nar: VerifyingReader<'_>,
         taking: Taking,
     ) -> Result<Outcome<Result<(), StoreError>>, DaemonError> {
         self.begin_to_add(info, taking)?;
         if self.agreement.minor >= FRAMES_SINCE {
-            self.in_frames(|frames| frames.send_nar(nar))
+            // By one thread: the daemon, which has the most to do, needs the processor.
+            self.in_frames(|frames| nar.pass_on(|chunk| frames.send_all(chunk)))
         } else {
             self.send_on_request(nar)
         }
@@ -155,7 +156,8 @@ impl Connection {
         let minor = self.agreement.minor;
         let wanted = &self.wanted;
         let from = &mut self.from;
-        let to = &mut self.to;
+        self.to.flush()?;
+        let to = self.to.get_mut();
         std::thread::scope(|scope| {
             let listener = std::thread::Builder::new()
                 .name("nix-daemon".to_owned())
@@ -179,7 +181,7 @@ impl Connection {
     /// Sends what the daemon asks for, as that of Nix 2.3 does.
     fn send_on_request(
         &mut self,
-        nar: &mut VerifyingReader<'_>,
+        mut nar: VerifyingReader<'_>,
     ) -> Result<Outcome<Result<(), StoreError>>, DaemonError> {
         let mut buffer = vec![0; FRAME];
         loop {
@@ -211,7 +213,7 @@ impl Connection {
 
 /// The way to the daemon, in frames.
 struct Frames<'a> {
-    to: FramedWriter<&'a mut io::BufWriter<crate::daemon::socket::Socket>>,
+    to: FramedWriter<&'a mut Socket>,
     answered: &'a dyn Fn() -> bool,
     wanted: &'a Wanted,
 }
@@ -239,30 +241,8 @@ impl Frames<'_> {
         sent
     }
 
-    /// Sends all of it, or as much of it as there is any use in.
-    fn send_all(&mut self, bytes: &[u8]) {
-        for frame in bytes.chunks(FRAME) {
-            if !self.send(frame) {
-                return;
-            }
-        }
-    }
-
-    /// Sends the whole NAR, or as much of it as there is any use in. An error is about the NAR, never about the
-    /// connection.
-    fn send_nar(&mut self, nar: &mut VerifyingReader<'_>) -> Result<(), StoreError> {
-        let mut buffer = vec![0; FRAME];
-        loop {
-            match nar.read(&mut buffer) {
-                Ok(0) => return nar.finish().map(drop),
-                Ok(count) => {
-                    if !self.send(buffer.get(..count).unwrap_or_default()) {
-                        return Ok(());
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(nar.failure_of(error)),
-            }
-        }
+    /// Sends all of it; false, as in `send`, where it was not worth while.
+    fn send_all(&mut self, bytes: &[u8]) -> bool {
+        bytes.chunks(FRAME).all(|frame| self.send(frame))
     }
 }

@@ -109,9 +109,9 @@ fn a_daemon_of_nix_2_3_asks_for_the_nar_bit_by_bit() {
     let mut connection = open(stream);
     assert_eq!(connection.agreement().minor, 21);
     let info = info(&nar);
-    let mut reader = VerifyingReader::new(&"test", &StoreDir::default(), &info, stream_of(nar.clone()))
+    let reader = VerifyingReader::new(&"test", &StoreDir::default(), &info, stream_of(nar.clone()))
         .expect("consistent");
-    let added = connection.add_to_store_nar(&info, &mut reader, TAKING).expect("no error");
+    let added = connection.add_to_store_nar(&info, reader, TAKING).expect("no error");
     assert!(matches!(added, Outcome::Clean(Ok(()))), "{added:?}");
     assert_eq!(daemon.join().expect("no panic"), nar);
 }
@@ -132,9 +132,9 @@ fn a_wrong_nar_is_an_error_whatever_the_daemon_says() {
     });
     let mut connection = open(stream);
     let info = info(b"right");
-    let mut reader = VerifyingReader::new(&"test", &StoreDir::default(), &info, stream_of(b"wrong".to_vec()))
+    let reader = VerifyingReader::new(&"test", &StoreDir::default(), &info, stream_of(b"wrong".to_vec()))
         .expect("consistent");
-    let added = connection.add_to_store_nar(&info, &mut reader, TAKING).expect("no error");
+    let added = connection.add_to_store_nar(&info, reader, TAKING).expect("no error");
     assert!(matches!(added, Outcome::Clean(Err(StoreError::NarHashMismatch { .. }))), "{added:?}");
     daemon.join().expect("no panic");
 }
@@ -300,9 +300,9 @@ fn a_nar_that_nobody_wants_any_more_is_not_sent_to_its_end() {
     connection.serve(&wanted);
     let nar = vec![7; 1 << 20];
     let info = info(&nar);
-    let mut reader =
+    let reader =
         VerifyingReader::new(&"test", &StoreDir::default(), &info, stream_of(nar)).expect("consistent");
-    let added = connection.add_to_store_nar(&info, &mut reader, TAKING).expect("the daemon has answered");
+    let added = connection.add_to_store_nar(&info, reader, TAKING).expect("the daemon has answered");
     assert!(matches!(added, Outcome::Clean(Ok(()))), "{added:?}");
     assert!(daemon.join().expect("no panic") < 1 << 20, "an honest daemon would refuse it");
 }

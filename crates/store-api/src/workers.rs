@@ -1,23 +1,34 @@
-//! A few threads for work that takes much memory.
+//! A few threads for work of one kind.
 //!
-//! The allocator keeps what a thread has given back, for each thread apart. A compressor that takes tens of MiB would leave
-//! as much behind in every thread of the blocking pool that it has ever run in, and the memory that was to be bounded would
-//! grow with the number of threads. So such work runs in the same few.
+//! The blocking pool has a thread for whatever is under way. That is much where the work is small and the processor busy: each
+//! piece of it wakes a thread, which takes its turn among all others. And where the work takes much memory, the
+//! allocator keeps what a thread has given back, for each thread apart, so that the memory that was to be bounded
+//! would grow with the number of threads. So such work waits for one of a few threads, which goes on with the next
+//! piece without falling asleep.
 
 use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The threads. Dropped, they end when they have nothing left to do.
-pub(crate) struct Workers {
+/// The cores that this process may use. Asked of the system once: it reads several files to answer.
+pub fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+}
+
+/// How long a thread waits for more work before it goes back to the pool. A runtime that is dropped waits for those of its pool.
+const REST: Duration = Duration::from_millis(100);
+
+/// The threads. They are of the blocking pool of the runtime, which so waits for their work when it ends.
+pub struct Workers {
     shared: Arc<Shared>,
     /// How many there may be.
     most: usize,
@@ -43,76 +54,92 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Works until there is nothing left and nobody who could bring more.
-    fn work(&self) {
+    /// Works until there has been nothing to do for a while.
+    fn work(&self, mut seat: Seat) {
         let mut state = self.lock();
         loop {
             if let Some(job) = state.jobs.pop_front() {
                 drop(state);
                 job();
                 state = self.lock();
-            } else if state.closed {
-                return;
-            } else {
+                continue;
+            }
+            if !state.closed {
                 state.idle += 1;
-                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+                let rested = self.wake.wait_timeout(state, REST);
+                state = rested.unwrap_or_else(PoisonError::into_inner).0;
                 state.idle -= 1;
+            }
+            if state.jobs.is_empty() {
+                // Under the same lock: whoever brings work now takes another thread.
+                state.threads -= 1;
+                seat.is_taken = false;
+                return;
             }
         }
     }
 }
 
-impl Workers {
-    /// One thread more than there are cores, so that none waits while one thread waits for input. They are started when
-    /// they are needed.
-    pub(crate) fn new() -> Self {
-        Self::at_most(std::thread::available_parallelism().map_or(1, std::num::NonZero::get) + 1)
-    }
+/// The place of a thread among those of its kind, given back also by one that the runtime never lets begin.
+struct Seat {
+    shared: Arc<Shared>,
+    is_taken: bool,
+}
 
-    fn at_most(most: usize) -> Self {
-        Self { shared: Arc::default(), most }
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if self.is_taken {
+            self.shared.lock().threads -= 1;
+        }
+    }
+}
+
+impl Workers {
+    /// At most so many threads, which are taken when they are needed.
+    pub fn at_most(most: usize) -> Self {
+        Self { shared: Arc::default(), most: most.max(1) }
     }
 
     /// Runs `work` in one of the threads, in the order of the calls. Must be called inside a tokio runtime, which `work`
     /// is in as well. A panic of `work` goes on in the caller. What nobody waits for any more and has not begun yet is
     /// not begun.
-    pub(crate) async fn run<T, F>(&self, work: F) -> io::Result<T>
+    ///
+    /// # Errors
+    /// When the runtime ends before it has begun.
+    pub async fn run<T, F>(&self, work: F) -> io::Result<T>
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel::<Result<T, Box<dyn Any + Send>>>();
-        let runtime = Handle::current();
         self.submit(Box::new(move || {
             if !sender.is_closed() {
-                let _inside = runtime.enter();
                 let _ = sender.send(catch_unwind(AssertUnwindSafe(work)));
             }
-        }))?;
+        }));
         match receiver.await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(panic)) => resume_unwind(panic),
-            Err(_dropped) => Err(io::Error::other("the thread went away")),
+            Err(_dropped) => Err(io::Error::other("the runtime has ended")),
         }
     }
 
-    fn submit(&self, job: Job) -> io::Result<()> {
+    fn submit(&self, job: Job) {
         let mut state = self.shared.lock();
-        if state.idle <= state.jobs.len() && state.threads < self.most {
-            let shared = Arc::clone(&self.shared);
-            let started =
-                std::thread::Builder::new().name("compress".to_owned()).spawn(move || shared.work());
-            match started {
-                Ok(_) => state.threads += 1,
-                // Those that there are will do it.
-                Err(error) if state.threads > 0 => tracing::debug!(%error, "no further thread"),
-                Err(error) => return Err(error),
-            }
-        }
+        let one_more = state.idle <= state.jobs.len() && state.threads < self.most;
+        state.threads += usize::from(one_more);
         state.jobs.push_back(job);
+        // Nobody who is at work need be told: he looks before he rests.
+        let somebody_rests = state.idle > 0;
         drop(state);
-        self.shared.wake.notify_one();
-        Ok(())
+        if one_more {
+            let shared = Arc::clone(&self.shared);
+            let seat = Seat { shared: Arc::clone(&shared), is_taken: true };
+            tokio::task::spawn_blocking(move || shared.work(seat));
+        }
+        if somebody_rests {
+            self.shared.wake.notify_one();
+        }
     }
 }
 
