@@ -5,7 +5,7 @@
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
@@ -57,6 +57,26 @@ pub(super) enum Change {
     Forget,
 }
 
+/// Has the database keep a write-ahead log. The first process to do so changes the file, and SQLite refuses others meanwhile
+/// without any patience of its own.
+fn keep_a_log(connection: &Connection) -> rusqlite::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && begun.elapsed() < PATIENCE =>
+            {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            other => return other,
+        }
+    }
+}
+
+/// How long to wait for whoever is changing the form of the file.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
 /// An open database. Everything here blocks.
 #[derive(Debug)]
 pub(super) struct Database {
@@ -73,7 +93,7 @@ impl Database {
         let connection = Connection::open(file)?;
         connection.busy_timeout(PATIENCE)?;
         // A cache may lose its last moments in a power failure, but not its form.
-        connection.pragma_update(None, "journal_mode", "wal")?;
+        keep_a_log(&connection)?;
         connection.pragma_update(None, "synchronous", "normal")?;
         connection.pragma_update(None, "foreign_keys", "on")?;
         let mut database = Self { connection };
