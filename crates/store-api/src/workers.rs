@@ -25,7 +25,7 @@ pub fn cores() -> usize {
 }
 
 /// How long a thread waits for more work before it goes back to the pool. A runtime that is dropped waits for those of its pool.
-const REST: Duration = Duration::from_millis(100);
+const REST: Duration = Duration::from_millis(10);
 
 /// The threads. They are of the blocking pool of the runtime, which so waits for their work when it ends.
 pub struct Workers {
