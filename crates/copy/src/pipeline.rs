@@ -159,8 +159,9 @@ impl Pipeline {
             self.progress.report(Event::PathFailed { path, reason: &reason(error.as_ref()) });
         }
         loop {
-            self.start_publications();
+            // In this order, so that who is ready knows whether others are on their way.
             self.start_stagings();
+            self.start_publications();
             let Some(outcome) = self.next_outcome().await else { break };
             match outcome.map_err(|error| CopyError::TaskDied { reason: error.to_string() })? {
                 Outcome::Staged(path, room, result) => {
