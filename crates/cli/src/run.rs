@@ -135,7 +135,10 @@ fn start(cli: Cli, screen: &Screen) -> CliResult<ExitCode> {
         remembering,
         open_uploads: OpenUploads::default(),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(MOST_BLOCKING)
+        .enable_all()
+        .build()?;
     let code = runtime.block_on(async {
         tokio::select! {
             biased;
@@ -163,6 +166,10 @@ fn start(cli: Cli, screen: &Screen) -> CliResult<ExitCode> {
     }
     code
 }
+
+/// Threads that may block at once, all together. With `--jobs` at its most, four NARs for each may have a thread at either end, and
+/// the one at the end that takes must never keep the other from beginning. Only those that are needed are started.
+const MOST_BLOCKING: usize = 16 * 1024;
 
 /// Waits until the uploads that were left open are aborted. Whoever interrupts this does not want to wait.
 async fn take_leave(context: &Context, screen: &Screen) {

@@ -35,6 +35,8 @@ pub(crate) async fn transfer(
         progress.report(Event::NarBytes { path: &info.path, bytes: info.nar_size });
         return Ok(staged);
     }
+    // What the contents prove is told of the true NAR only, so that goes before it.
+    let verified_there = destination.write_behaviour().verifies_nars && unproven.is_none();
     let counter = Counter { path: info.path.clone(), progress };
     let inspectors: Vec<Box<dyn Inspector>> =
         unproven.into_iter().chain([Box::new(counter) as Box<dyn Inspector>]).collect();
@@ -48,7 +50,7 @@ pub(crate) async fn transfer(
         Some(pace) => nar.paced_by(Arc::clone(pace)),
         None => nar,
     };
-    if !destination.write_behaviour().verifies_nars {
+    if !verified_there {
         let nar = inspectors.into_iter().fold(paced(source.nar(info).await?), NarStream::inspected_by);
         return destination.stage(staged, nar, options).await;
     }
@@ -56,9 +58,7 @@ pub(crate) async fn transfer(
     match destination.stage(staged.clone(), nar, options).await {
         // Once more, verified where it comes from: if that has it wrong, it says so, and forgets what it remembered.
         Err(StoreError::NarHashMismatch { .. }) => {
-            let nar = paced(source.nar(info).await?);
-            let nar = content_inspector(info)?.into_iter().fold(nar, NarStream::inspected_by);
-            destination.stage(staged, nar, options).await
+            destination.stage(staged, paced(source.nar(info).await?), options).await
         }
         other => other,
     }

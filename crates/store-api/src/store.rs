@@ -55,7 +55,7 @@ pub struct WriteBehaviour {
     /// The compressed files that `stage_packed` takes.
     pub packed_files: PackedFiles,
     /// Whether the store refuses with `StoreError::NarHashMismatch` what is not the promised NAR, without our having to hash it
-    /// (a nix-daemon hashes it anyway): then `Store::unverified_nar` will do.
+    /// (a nix-daemon hashes it anyway, but for one whose own store is a binary cache): then `Store::unverified_nar` will do.
     pub verifies_nars: bool,
 }
 

@@ -88,9 +88,15 @@ struct Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if self.is_taken {
-            self.shared.lock().threads -= 1;
+        if !self.is_taken {
+            return;
         }
+        let mut state = self.shared.lock();
+        state.threads -= 1;
+        // Nobody is left who would begin them: whoever waits for them is told by their end.
+        let stranded = if state.threads == 0 { std::mem::take(&mut state.jobs) } else { VecDeque::new() };
+        drop(state);
+        drop(stranded);
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nars3_store_path::Hash;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 pub use self::reader::NarReader;
@@ -57,6 +58,20 @@ struct Lazy {
     produce: Produce,
     /// All that it makes has room in the channel.
     fits_whole: bool,
+    /// Where it gets a thread of its own, whatever thread asks for the first chunk.
+    runtime: Option<Handle>,
+}
+
+impl Lazy {
+    /// Begins, on a thread of the blocking pool.
+    fn begin(self) {
+        let Self { sender, produce, runtime, .. } = self;
+        let work = move || sender.run(produce);
+        match runtime {
+            Some(runtime) => drop(runtime.spawn_blocking(work)),
+            None => drop(tokio::task::spawn_blocking(work)),
+        }
+    }
 }
 
 /// The receiving side of a NAR.
@@ -116,7 +131,8 @@ impl NarStream {
         let (mut sender, mut stream) = Self::channel();
         sender.expect(nar_size);
         let fits_whole = nar_size <= FITS_WHOLE;
-        stream.lazy = Some(Lazy { sender, produce: Box::new(produce), fits_whole });
+        let runtime = Handle::try_current().ok();
+        stream.lazy = Some(Lazy { sender, produce: Box::new(produce), fits_whole, runtime });
         stream
     }
 
@@ -168,8 +184,8 @@ impl NarStream {
         if self.ended {
             return Ok(None);
         }
-        if let Some(Lazy { sender, produce, .. }) = self.lazy.take() {
-            tokio::task::spawn_blocking(move || sender.run(produce));
+        if let Some(lazy) = self.lazy.take() {
+            lazy.begin();
         }
         let message = match self.receiver.try_recv() {
             Ok(message) => Some(message),
@@ -189,16 +205,14 @@ impl NarStream {
             return Ok(None);
         }
         match self.lazy.take() {
-            Some(Lazy { mut sender, produce, fits_whole: true }) => {
+            Some(Lazy { mut sender, produce, fits_whole: true, .. }) => {
                 let started = Instant::now();
                 sender.send_whole();
                 // A panic drops the sender, which `accept` notices, as it does when the producer has a thread of its own.
                 let _ = catch_unwind(AssertUnwindSafe(|| sender.run(produce)));
                 self.waited += started.elapsed();
             }
-            Some(Lazy { sender, produce, .. }) => {
-                tokio::task::spawn_blocking(move || sender.run(produce));
-            }
+            Some(lazy) => lazy.begin(),
             None => {}
         }
         let message = match self.receiver.try_recv() {
@@ -229,6 +243,9 @@ impl NarStream {
         let mut refused = None;
         let inspectors = &mut self.inspectors;
         let mut pass = |chunk: &[u8]| {
+            if refused.is_some() {
+                return false;
+            }
             inspectors.iter_mut().for_each(|inspector| inspector.inspect(chunk));
             refused = take(chunk).err();
             refused.is_none()

@@ -242,3 +242,16 @@ async fn each_end_of_a_stream_that_is_given_chunk_by_chunk_tells_the_other() {
     ended.unwrap();
     assert_eq!(taken, b"elsewhere");
 }
+
+#[tokio::test]
+async fn a_thread_of_nobodys_may_ask_for_the_first_chunk() {
+    let size = 2 * FITS_WHOLE as usize;
+    let stream = NarStream::from_blocking_sized(size as u64, move |writer| write_all(writer, &vec![7; size]));
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        let read = stream.into_reader().read_to_end(&mut all).unwrap();
+        sender.send(read).unwrap();
+    });
+    assert_eq!(receiver.await.unwrap(), size);
+}
