@@ -7,6 +7,7 @@
     reason = "helpers of tests are tests, which clippy's settings do not see"
 )]
 
+mod ahead;
 mod deletion;
 mod deletion_meanwhile;
 mod double;

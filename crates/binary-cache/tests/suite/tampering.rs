@@ -1,9 +1,10 @@
 //! A cache comes from strangers: what has been changed in it is refused, and the refusal names it.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use nars3_binary_cache::{BinaryCache, FileError, Finding, VerifyOptions};
-use nars3_compression::Compression;
+use nars3_compression::{Compression, EncoderOptions, encoder};
 use nars3_store_api::{Store, StoreError};
 use nars3_store_path::{ContentAddress, PublicKeys};
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -41,6 +42,46 @@ async fn a_changed_byte_is_found_by_the_file_hash() {
     let error = fetch(&cache, &sample.info).await.unwrap_err();
     let StoreError::FileMismatch { location, field, .. } = &error else { panic!("{error}") };
     assert_eq!((location, *field), (&key, "FileHash"));
+}
+
+#[tokio::test]
+async fn who_verifies_a_nar_himself_gets_it_as_it_is_but_no_larger() {
+    for method in [Compression::None, Compression::Zstd] {
+        let objects = memory();
+        let cache = open(&objects, compressed_by(method.clone())).await;
+        let (sample, mut other) = (sample(), sample().nar.to_vec());
+        add(&cache, &sample).await;
+        let key = nar_key(&objects).await;
+        other[50_000] ^= 1;
+        for (size, is_taken) in [(other.len(), true), (other.len() + 1, false)] {
+            other.resize(size, 0);
+            let mut packer = encoder(&method, &EncoderOptions::default(), Vec::new()).unwrap();
+            packer.write_all(&other).unwrap();
+            put_raw(&objects, &key, packer.finish().unwrap()).await;
+            // The size of the file is compared before its first byte.
+            let strip = |text: String| {
+                text.lines()
+                    .filter(|line| !line.starts_with("FileSize"))
+                    .fold(String::new(), |all, line| all + line + "\n")
+            };
+            let narinfo = format!("{}.narinfo", sample.info.path.hash_part());
+            let text = strip(raw_text(&objects, &narinfo).await);
+            put_raw(&objects, &narinfo, text).await;
+            let cache = plain(&objects).await;
+            assert!(fetch(&cache, &sample.info).await.is_err(), "{method}: it is another one");
+            let mut nar = cache.unverified_nar(&sample.info).await.unwrap();
+            let mut bytes = Vec::new();
+            let ended = loop {
+                match nar.next().await {
+                    Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            };
+            assert_eq!(ended.is_ok(), is_taken, "{method}: {ended:?}");
+            assert!(bytes.len() <= sample.nar.len() && (!is_taken || bytes == other), "{method}");
+        }
+    }
 }
 
 #[tokio::test]

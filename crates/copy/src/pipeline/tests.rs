@@ -279,6 +279,23 @@ async fn a_content_address_that_holds_needs_no_signature() {
 }
 
 #[tokio::test]
+async fn what_only_the_contents_prove_is_verified_at_its_source_also_for_a_store_that_verifies() {
+    for (method, at_the_source) in
+        [(ContentAddressMethod::Flat, true), (ContentAddressMethod::NixArchive, false)]
+    {
+        let (mut source, root) = content_addressed(method, |_| {});
+        // Where nobody verifies it, its NAR is another one: the proof would fail, and hide why.
+        source.torn = Some(root.clone());
+        let mut daemon = MemoryStore::new("daemon");
+        daemon.behaviour.verifies_nars = true;
+        let daemon = Arc::new(daemon);
+        let (from, to): (Arc<dyn Store>, Arc<dyn Store>) = (Arc::new(source), Arc::clone(&daemon) as _);
+        copy(&from, &to, &[root], &CopyOptions::default(), Arc::new(NoProgress)).await.unwrap();
+        assert_eq!(daemon.staged(), if at_the_source { 1 } else { 2 });
+    }
+}
+
+#[tokio::test]
 async fn a_content_address_that_the_path_does_not_follow_from_is_refused() {
     let (source, root) = content_addressed(ContentAddressMethod::NixArchive, |info| {
         info.path = path("another");

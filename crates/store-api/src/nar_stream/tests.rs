@@ -223,6 +223,14 @@ async fn each_end_of_a_stream_that_is_given_chunk_by_chunk_tells_the_other() {
     let (taken, ended) = for_each(endless(), 20_000).await;
     assert!(matches!(ended, Err(StoreError::Unsupported { .. })), "{ended:?}");
     assert_eq!(taken.len(), 25_000);
+    let stubborn = NarStream::from_blocking_sized(u64::MAX, |writer| {
+        // It does not hear that nobody wants more.
+        (0..10).for_each(|_| drop(write_all(writer, &[7; 5000])));
+        Ok(())
+    });
+    let (taken, ended) = for_each(stubborn, 1).await;
+    assert!(matches!(ended, Err(StoreError::Unsupported { operation: "take more", .. })), "{ended:?}");
+    assert_eq!(taken.len(), 5000, "nothing is taken after a refusal");
     let failing = |seen: Seen| {
         let stream = NarStream::from_blocking_sized(9, |writer| {
             write_all(writer, b"some")?;
