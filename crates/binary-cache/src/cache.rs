@@ -54,10 +54,9 @@ pub struct BinaryCache {
     pub(crate) server_copies: Option<ServerCopies>,
     pub(crate) known: Known,
     pub(crate) elsewhere: Option<Arc<dyn Elsewhere>>,
-    /// Places among those who read small NARs, and compress them: that is work, and more of it at once would only need more
-    /// threads.
-    pub(crate) readers: Semaphore,
-    /// Read and compress the small ones that are on this machine.
+    /// Read and compress small NARs whose bytes have to be waited for now and then.
+    pub(crate) readers: Workers,
+    /// Read and compress those that are on this machine.
     pub(crate) packers: Workers,
     /// Compress what takes much memory.
     pub(crate) compressors: Workers,
@@ -77,7 +76,7 @@ pub struct BinaryCache {
     pub(crate) announced: OnceCell<()>,
 }
 
-/// Who reads waits for the disk now and then.
+/// Who reads waits for the network now and then.
 const READERS_PER_CORE: usize = 4;
 
 impl BinaryCache {
@@ -126,7 +125,7 @@ impl BinaryCache {
             level_lowered: AtomicBool::new(false),
             // One more than there are cores, so that none waits while one thread waits for input.
             compressors: Workers::at_most(cores() + 1),
-            readers: Semaphore::new(READERS_PER_CORE * cores()),
+            readers: Workers::at_most(READERS_PER_CORE * cores()),
             packers: Workers::at_most(cores()),
         }))
     }

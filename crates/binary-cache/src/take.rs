@@ -64,17 +64,17 @@ impl BinaryCache {
             wants_listing: self.wants_listing(),
             given_up: given_up.flag(),
         };
-        let (is_small, is_at_hand) = (nar.is_lazy(), nar.is_at_hand());
+        let workers = match (nar.is_lazy(), nar.is_at_hand()) {
+            _ if takes_much(&self.settings.compression) => Some(&self.compressors),
+            (true, true) => Some(&self.packers),
+            (true, false) => Some(&self.readers),
+            (false, _) => None,
+        };
         let pack = move || packing.run(nar, spool);
         let failed = |error: BoxError| self.objects.failed(format!("compress '{}'", info.path), error);
-        let Packed { file, hash, listing } = if takes_much(&self.settings.compression) {
-            self.compressors.run(pack).await.map_err(|error| failed(error.into()))??
-        } else if is_small && is_at_hand {
-            self.packers.run(pack).await.map_err(|error| failed(error.into()))??
-        } else {
-            // Never closed, so there is always a permit in the end.
-            let _place = if is_small { self.readers.acquire().await.ok() } else { None };
-            tokio::task::spawn_blocking(pack).await.map_err(|error| failed(error.into()))??
+        let Packed { file, hash, listing } = match workers {
+            Some(workers) => workers.run(pack).await.map_err(|error| failed(error.into()))??,
+            None => tokio::task::spawn_blocking(pack).await.map_err(|error| failed(error.into()))??,
         };
         let (in_memory, in_file) = file.source.takes();
         share.shrink_to(in_memory);

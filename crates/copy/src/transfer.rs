@@ -50,14 +50,11 @@ pub(crate) async fn transfer(
         Some(pace) => nar.paced_by(Arc::clone(pace)),
         None => nar,
     };
-    if !verified_there {
-        let nar = inspectors.into_iter().fold(paced(source.nar(info).await?), NarStream::inspected_by);
-        return destination.stage(staged, nar, options).await;
-    }
-    let nar = inspectors.into_iter().fold(paced(source.unverified_nar(info).await?), NarStream::inspected_by);
+    let nar = if verified_there { source.unverified_nar(info).await? } else { source.nar(info).await? };
+    let nar = inspectors.into_iter().fold(paced(nar), NarStream::inspected_by);
     match destination.stage(staged.clone(), nar, options).await {
         // Once more, verified where it comes from: if that has it wrong, it says so, and forgets what it remembered.
-        Err(StoreError::NarHashMismatch { .. }) => {
+        Err(StoreError::NarHashMismatch { .. }) if verified_there => {
             destination.stage(staged, paced(source.nar(info).await?), options).await
         }
         other => other,

@@ -2,7 +2,7 @@
 
 use nars3_store_api::StoreError;
 
-use crate::error::{LocalStoreError, backend_error};
+use crate::error::shut_down;
 use crate::layout::Layout;
 
 /// Runs `work` on the blocking pool. Must be called inside a tokio runtime. A panic of `work` goes on in the caller.
@@ -15,7 +15,7 @@ where
         Ok(result) => result,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_cancelled) => Err(backend_error(store, "go on", LocalStoreError::ShutDown)),
+            Err(_cancelled) => Err(shut_down(store)),
         },
     }
 }

@@ -89,6 +89,11 @@ pub(crate) fn backend_error(
     backend_error_of(store, action, source)
 }
 
+/// The runtime ended before what was to be done for `store`.
+pub(crate) fn shut_down(store: &impl std::fmt::Display) -> StoreError {
+    backend_error_of(store, "go on", LocalStoreError::ShutDown)
+}
+
 /// As `backend_error`, for any store.
 pub(crate) fn backend_error_of(
     store: &impl std::fmt::Display,

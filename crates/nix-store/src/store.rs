@@ -15,7 +15,7 @@ use nars3_store_path::{HashPart, StoreDir, StorePath};
 
 use crate::database::pool::ReadPool;
 use crate::database::{path_info, schema, valid_paths};
-use crate::error::{backend_error, corrupt, file_error};
+use crate::error::{corrupt, file_error, shut_down};
 use crate::export::export;
 use crate::import::import;
 use crate::layout::Layout;
@@ -298,7 +298,7 @@ impl Store for LocalStore {
         let shared = Arc::clone(&self.shared);
         if info.nar_size < SMALL_NAR {
             let staged = self.shared.restorers.run(move || shared.stage(info, nar, options)).await;
-            return staged.map_err(|error| backend_error(&self.shared.layout, "go on", error))?;
+            return staged.unwrap_or_else(|_ended| Err(shut_down(&*self.shared.layout)));
         }
         blocking::run(&self.shared.layout, move || shared.stage(info, nar, options)).await
     }

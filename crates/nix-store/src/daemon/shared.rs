@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nars3_narinfo::PathInfo;
 use nars3_store_api::{NarWriter, StoreError, Workers};
 use nars3_store_path::{Hasher, StorePath};
-use tokio::sync::Semaphore;
 
 use super::connection::{Connection, Outcome};
 use super::options::{DaemonStoreOptions, url};
@@ -27,8 +26,8 @@ pub(crate) struct Shared {
     pub(super) trusted: Option<bool>,
     pub(super) takes_many: bool,
     pub(super) waiting: Arc<Waiting>,
-    /// Places among those who read small NARs into memory: that is work, and more of it at once would only need more threads.
-    pub(super) keepers: Semaphore,
+    /// Read small NARs into memory, and wait for their bytes now and then.
+    pub(super) keepers: Workers,
     /// Read those that are on this machine. One core is left to the daemon, which has more to do.
     pub(super) readers: Workers,
     pub(super) roots: Mutex<Roots>,

@@ -11,7 +11,6 @@ use nars3_store_api::{
     NarOrder, NarStream, Publication, StageOptions, Staged, Store, StoreError, Workers, WriteBehaviour, cores,
 };
 use nars3_store_path::{HashPart, StoreDir, StorePath};
-use tokio::sync::Semaphore;
 
 use super::connection::{Connection, Outcome};
 use super::options::{DaemonStoreOptions, url};
@@ -20,8 +19,7 @@ use super::sending::Token;
 use super::shared::{Shared, failed};
 use super::socket::Wanted;
 use super::waiting::{SMALL_NAR, Waiting};
-use crate::LocalStoreError;
-use crate::error::backend_error_of;
+use crate::error::shut_down;
 use crate::worker_protocol::error::{DaemonError, WireError};
 
 /// The Nix store behind a nix-daemon. The daemon makes a path valid as soon as it has its NAR. So small NARs are kept
@@ -63,7 +61,7 @@ impl DaemonStore {
         pool.give_back(connection);
         let roots = Mutex::default();
         let waiting = Waiting::new();
-        let keepers = Semaphore::new(KEEPERS_PER_CORE * cores());
+        let keepers = Workers::at_most(KEEPERS_PER_CORE * cores());
         // One core is the daemon's.
         let readers = Workers::at_most(cores().saturating_sub(1));
         let shared =
@@ -127,11 +125,7 @@ impl DaemonStore {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_cancelled) => Err(StoreError::Backend {
-                    store: self.to_string(),
-                    action: "go on".to_owned(),
-                    source: LocalStoreError::ShutDown.into(),
-                }),
+                Err(_cancelled) => Err(shut_down(self)),
             },
         }
     }
@@ -249,13 +243,9 @@ impl Store for DaemonStore {
             // Needs no connection.
             let room = self.shared.waiting.room(info.nar_size);
             let shared = Arc::clone(&self.shared);
-            // Never closed, so there is always a permit in the end.
-            if nar.is_at_hand() {
-                let kept = self.shared.readers.run(move || shared.keep(info, nar, room)).await;
-                return kept.map_err(|error| backend_error_of(&*self.shared, "go on", error))?;
-            }
-            let _place = self.shared.keepers.acquire().await.ok();
-            return self.joined(tokio::task::spawn_blocking(move || shared.keep(info, nar, room)).await);
+            let workers = if nar.is_at_hand() { &self.shared.readers } else { &self.shared.keepers };
+            let kept = workers.run(move || shared.keep(info, nar, room)).await;
+            return kept.unwrap_or_else(|_ended| Err(shut_down(&*self.shared)));
         }
         self.shared.waiting.departed(&info.references).await;
         self.blocking(move |shared, wanted| shared.send(wanted, info, nar, options)).await
