@@ -13,6 +13,7 @@ use nars3_store_api::{
     NarOrder, NarStream, Publication, StageOptions, Staged, Store, StoreError, WriteBehaviour,
 };
 use nars3_store_path::{Algorithm, Hash, HashPart, StoreDir, StorePath};
+use tokio::sync::Notify;
 
 pub(crate) fn path(name: &str) -> StorePath {
     let digest = Hash::digest(Algorithm::Sha256, name.as_bytes()).nix32_digest();
@@ -54,6 +55,10 @@ pub(crate) struct MemoryStore {
     batches: AtomicUsize,
     /// Its NAR is another, where nobody verifies it.
     pub(crate) torn: Option<StorePath>,
+    /// Its NAR comes when somebody gives word.
+    pub(crate) held: Option<(StorePath, Arc<Notify>)>,
+    /// Is given word of each batch.
+    pub(crate) listener: Option<Arc<Notify>>,
     asked_anew: AtomicUsize,
     /// Paths whose staging fails.
     pub(crate) cursed: Vec<StorePath>,
@@ -73,6 +78,8 @@ impl MemoryStore {
             staged: AtomicUsize::new(0),
             batches: AtomicUsize::new(0),
             torn: None,
+            held: None,
+            listener: None,
             cursed: Vec::new(),
             refused: Vec::new(),
         }
@@ -151,7 +158,12 @@ impl Store for MemoryStore {
         let nar =
             nar.ok_or_else(|| StoreError::InvalidPath { store: self.to_string(), path: info.path.clone() })?;
         let (mut sender, stream) = NarStream::channel();
+        let held =
+            self.held.as_ref().filter(|(path, _)| *path == info.path).map(|(_, word)| Arc::clone(word));
         tokio::spawn(async move {
+            if let Some(word) = held {
+                word.notified().await;
+            }
             for chunk in nar.chunks(7) {
                 if sender.send(Bytes::copy_from_slice(chunk)).await.is_err() {
                     return;
@@ -216,6 +228,7 @@ impl Store for MemoryStore {
 
     async fn publish(&self, batch: Vec<Staged>) -> Result<(), StoreError> {
         self.batches.fetch_add(1, Ordering::Relaxed);
+        self.listener.iter().for_each(|listener| listener.notify_one());
         if self.behaviour.publication == Publication::Singly {
             assert_eq!(batch.len(), 1);
         }

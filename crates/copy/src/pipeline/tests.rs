@@ -90,6 +90,21 @@ async fn paths_that_are_ready_at_about_the_same_time_are_published_together() {
     assert!(destination.batches() < 20, "{} batches", destination.batches());
 }
 
+#[tokio::test]
+async fn a_path_that_is_ready_does_not_wait_for_one_that_takes_long() {
+    let word = Arc::new(tokio::sync::Notify::new());
+    let mut source = chain(2);
+    // The last of the chain comes only after something has been published.
+    source.held = Some((path("p1"), Arc::clone(&word)));
+    let mut destination = database();
+    destination.listener = Some(word);
+    let options = CopyOptions::default();
+    let copied = tokio::time::timeout(Duration::from_secs(60), run(source, destination, "root", &options));
+    let (report, destination) = copied.await.expect("it waits for company that waits for it");
+    assert_eq!(report.unwrap().copied.len(), 3);
+    assert_eq!(destination.batches(), 2);
+}
+
 #[derive(Debug, Default)]
 struct Counting(std::sync::atomic::AtomicU64);
 
