@@ -1,6 +1,7 @@
 //! What every Nix store looks like to the copy engine: the `Store` trait, the stream a NAR travels in, the errors a
-//! store may answer with, and the `Progress` observer. It holds no store and does no I/O of its own, so a store and
-//! the engine that drives it can be built, tested and replaced apart from each other.
+//! store may answer with, the `Progress` observer, and the few threads that stores do small work on. It holds no store
+//! and does no I/O of its own, so a store and the engine that drives it can be built, tested and replaced apart from
+//! each other.
 //!
 //! ```
 //! use nars3_store_api::{NarStream, StoreError};
